@@ -1,7 +1,8 @@
 // /dev/kvm, a VM and its vCPUs: thin owners of KVM's descriptors, and the only place with KVM ioctls.
 //
-// Methods carry the names of the ioctls they make (Documentation/virt/kvm/api.rst says what each does). Set-up errors are Results
-// whose text names the ioctl; nothing here keeps state of its own beyond descriptors and the shared run page.
+// Methods carry the names of the ioctls they make (Documentation/virt/kvm/api.rst says what each does). Set-up errors
+// are Results whose text names the ioctl; nothing here keeps state of its own beyond descriptors and the shared run
+// page.
 #pragma once
 
 #include <linux/kvm.h>
@@ -43,8 +44,8 @@ class Kvm {
 // One virtual machine. Methods are for the thread that builds it, before vCPUs run.
 class Vm {
  public:
-  // The 8259s, the I/O APIC, a local APIC per vCPU and the 8254, all inside KVM. `identity_map` and `tss` are the guest pages that
-  // KVM on Intel takes for real mode. REQUIRES: before the first create_vcpu.
+  // The 8259s, the I/O APIC, a local APIC per vCPU and the 8254, all inside KVM. `identity_map` and `tss` are the guest
+  // pages that KVM on Intel takes for real mode. REQUIRES: before the first create_vcpu.
   [[nodiscard]] Status create_interrupt_controllers(Gpa identity_map, Gpa tss) const;
 
   // KVM_SET_USER_MEMORY_REGION: [gpa, gpa + bytes) of the guest is backed by [hva, hva + bytes) of this process.

@@ -11,7 +11,8 @@
 
 namespace twofold {
 
-// Level-triggered epoll. One thread adds, removes and runs; only stop() may come from another (or from a signal handler).
+// Level-triggered epoll. One thread adds, removes and runs; only stop() may come from another (or from a signal
+// handler).
 class EventLoop {
  public:
   using Callback = std::function<void(uint32_t events)>;

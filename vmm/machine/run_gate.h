@@ -41,8 +41,8 @@ class RunGate {
   uint32_t running_;  // threads that have neither parked nor left
   uint32_t pauses_ = 0;
   bool stopped_ = false;
-  // Written under mutex_ with release, read by pass() with acquire: what the closer wrote before it opened the gate again
-  // (registers, say) is seen by the thread that passes.
+  // Written under mutex_ with release, read by pass() with acquire: what the closer wrote before it opened the gate
+  // again (registers, say) is seen by the thread that passes.
   std::atomic<bool> open_{true};
   std::function<void()> kick_;
 };

@@ -1,7 +1,7 @@
 // Why a guest ended, and the exit status that tells it to a script.
 //
-// QEMU's isa-debug-exit convention makes every verdict of a guest an odd status, (value << 1) | 1. So odd numbers are the
-// guest's, and Twofold's own words are the even ones.
+// QEMU's isa-debug-exit convention makes every verdict of a guest an odd status, (value << 1) | 1. So odd numbers are
+// the guest's, and Twofold's own words are the even ones.
 #pragma once
 
 #include <cstdint>

@@ -73,8 +73,6 @@ Status VcpuThread::start() {
   } catch (const std::system_error& error) {
     return fail("cannot start the thread of vCPU {}: {}", index_, error.what());
   }
-  ::pthread_setname_np(thread_.native_handle(), fmt::format("vcpu{}", index_).c_str());
-  started_.store(true, std::memory_order_release);
   return {};
 }
 
@@ -83,12 +81,18 @@ void VcpuThread::join() {
 }
 
 void VcpuThread::kick() {
-  if (started_.load(std::memory_order_acquire)) ::pthread_kill(thread_.native_handle(), kick_signal());
+  const std::lock_guard lock(handle_mutex_);
+  if (handle_) ::pthread_kill(*handle_, kick_signal());
 }
 
 void VcpuThread::loop() {
   kvm_run& run = vcpu_.run_page();
   current_run = &run;
+  ::pthread_setname_np(::pthread_self(), fmt::format("vcpu{}", index_).c_str());
+  {
+    const std::lock_guard lock(handle_mutex_);
+    handle_ = ::pthread_self();
+  }
   for (;;) {
     // Cleared before the gate is looked at: a kick from here on sets it again, so that KVM_RUN returns at once.
     __atomic_store_n(&run.immediate_exit, 0, __ATOMIC_RELAXED);
@@ -109,6 +113,10 @@ void VcpuThread::loop() {
       on_death_(vcpu_, std::move(reason));
       break;
     }
+  }
+  {
+    const std::lock_guard lock(handle_mutex_);
+    handle_.reset();
   }
   current_run = nullptr;
   gate_.leave();

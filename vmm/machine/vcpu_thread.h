@@ -1,10 +1,13 @@
 // One thread that runs one vCPU: into the guest, out with an exit, handle it, and back.
 #pragma once
 
-#include <array>
+#include <pthread.h>
+
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <mutex>
+#include <optional>
 #include <thread>
 
 #include "vmm/devices/bus.h"
@@ -14,8 +17,8 @@
 
 namespace twofold {
 
-// How often each kind of exit reached user space. Written by one vCPU thread, read by any: relaxed atomics, since a count
-// orders nothing.
+// How often each kind of exit reached user space. Written by one vCPU thread, read by any: relaxed atomics, since a
+// count orders nothing.
 struct ExitCounts {
   std::atomic<uint64_t> port_io{0};
   std::atomic<uint64_t> mmio{0};
@@ -61,7 +64,11 @@ class VcpuThread {
   OnDeath on_death_;
   ExitCounts exits_;
   std::thread thread_;
-  std::atomic<bool> started_{false};  // release in start() after thread_ is set, acquire in kick()
+  // Who to kick, while the thread runs. The thread sets it before it first looks at the gate and clears it before it
+  // ends: a kicker that finds it empty has its closed gate seen (mutex order), and no kick reaches a thread that is
+  // gone.
+  std::mutex handle_mutex_;
+  std::optional<pthread_t> handle_;  // guarded by handle_mutex_
 };
 
 }  // namespace twofold
