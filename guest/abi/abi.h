@@ -108,6 +108,18 @@ constexpr uint32_t kVerdictPass = 0x10;   // status 33
 constexpr uint32_t kVerdictFail = 0x11;   // status 35
 constexpr uint32_t kVerdictPanic = 0x12;  // status 37
 
+// --- How a program starts -------------------------------------------------------------------------------
+// exec enters at the ELF's e_entry with ESP 16-byte aligned and pointing at the System V i386 layout: argc, then
+// argv[0..argc-1], then a null pointer; the strings lie above it. All other general registers are zero. There is no
+// environment. Files 0, 1 and 2 of the first process are /dev/console; fork and exec keep open files.
+// Programs are ELF32 ET_EXEC; segments lie in [kUserTextBase, kUserTop - kUserStackMax); segments without PF_W are
+// mapped read-only. The heap starts at the page after the last segment. There is no x87, MMX or SSE.
+constexpr uint32_t kUserStackMax = 0x100000;  // bytes; the stack grows lazily down to kUserTop - kUserStackMax
+constexpr uint32_t kMaxFiles = 16;            // open files of a process
+constexpr uint32_t kMaxPath = 128;            // bytes with the NUL; longer paths give -kENoent
+constexpr uint32_t kMaxArgs = 32;             // arguments of exec; more, or more than kMaxArgBytes, give -kE2Big
+constexpr uint32_t kMaxArgBytes = 2048;       // bytes of all argument strings with their NULs
+
 // --- What the hypervisor may look at, but never relies on ---------------------------------------------
 // The kernel's ELF carries a note (owner kInspectNoteName, type kInspectNoteType) whose 4-byte descriptor is
 // the guest-physical address of an InspectTable. The guest keeps it current; a reader bounds everything.
