@@ -16,7 +16,7 @@ payload_libraries() {
 
 # payload_copy STAGE SOURCE [DESTINATION]: a file's content (links are followed), or a whole directory (its links are kept).
 payload_copy() {
-  local stage=$1 source=$2 dest=$stage${3:-$2}
+  local source=$2 dest=$1${3:-$2}
   mkdir -p "$(dirname "$dest")"
   if [[ -d $source ]]; then
     mkdir -p "$dest"
@@ -84,8 +84,9 @@ payload_command() {
   fi
   shift
   for word in "$program" "$@"; do
-    [[ $word == */* || $word != "$program" ]] && [[ -f $word && -r $word ]] || continue
-    payload_add "$stage" "$word" "$(realpath -s "$word")"
+    if [[ -f $word && -r $word ]]; then
+      payload_add "$stage" "$word" "$(realpath -s "$word")"
+    fi
   done
   mkdir -p "$stage/.lab" "$stage$PWD"
   printf 'exec %s\n' "$(lab_quote "$program" "$@")" >"$stage/.lab/command"
