@@ -1,0 +1,50 @@
+// `twofold run`: one guest, from a kernel file to an exit status.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "vmm/base/result.h"
+#include "vmm/base/size.h"
+
+namespace twofold::cli {
+
+struct DiskOption {
+  std::string path;
+  bool read_only = false;
+};
+
+enum class ConsoleKind : uint8_t { kStdio, kFile, kNone };
+
+struct ConsoleOption {
+  ConsoleKind kind = ConsoleKind::kStdio;
+  std::string path;  // for kFile
+};
+
+// The command line of `run`, syntactically checked. What the machine or KVM may still refuse (memory that is no page
+// multiple, more CPUs than KVM has, files that do not open) is for run_command to say.
+struct RunOptions {
+  std::string kernel;
+  uint64_t memory_bytes = 64 * MiB;
+  uint32_t cpus = 1;
+  std::string initrd;  // empty: none
+  std::string append;
+  std::vector<DiskOption> disks;
+  std::string name;  // empty: default_vm_name
+  ConsoleOption console;
+  std::string stats;  // a file for the run's statistics; empty: none
+};
+
+// Runs the guest to its end. Returns the process's exit status, as docs/architecture.md lists them; what went wrong has
+// been printed to stderr by then.
+int run_command(const RunOptions& options);
+
+// "FILE" or "FILE,ro". A comma before anything but "ro" belongs to the file's name.
+Result<DiskOption> parse_disk(std::string_view text);
+
+// "stdio", "none" or "file:PATH".
+Result<ConsoleOption> parse_console(std::string_view text);
+
+}  // namespace twofold::cli

@@ -1,0 +1,72 @@
+// One VM, as the control socket sees it. The server talks to this face alone, so that it can be tested without KVM.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+
+#include "vmm/base/address.h"
+#include "vmm/base/result.h"
+
+namespace twofold {
+
+enum class VmState : uint8_t { kCreated, kRunning, kPaused, kStopped };
+
+// What GET /vm tells. Bytes are bytes, seconds are seconds since the VM was created.
+struct VmInfo {
+  std::string name;
+  pid_t pid = 0;
+  VmState state = VmState::kCreated;
+  uint32_t cpus = 0;
+  uint64_t memory_bytes = 0;    // what the guest was promised
+  uint64_t resident_bytes = 0;  // what of that the host holds in memory now
+  std::string kernel;           // the path as the user gave it
+  double uptime_seconds = 0;
+  std::optional<int> exit_status;  // as `twofold run` will end with; only when stopped
+  uint64_t unknown_ports = 0;      // accesses to I/O ports that no device claims
+  uint64_t unknown_mmio = 0;       // accesses to guest-physical addresses that are neither RAM nor a device
+};
+
+// Which address to walk, and whose page tables to take. At most one of `cr3`, `pid` and `process` is set; with none,
+// the vCPU's own CR3 counts.
+struct WalkRequest {
+  Gva gva;
+  std::optional<uint64_t> cr3;         // guest-physical address of a page directory
+  std::optional<uint32_t> pid;         // a process of a guest whose process table Twofold knows
+  std::optional<std::string> process;  // the same, by name
+  std::optional<uint32_t> vcpu;        // whose CR3 and CR4 count; vCPU 0 if unset
+};
+
+// Thread safety: the server calls these on its own thread, one at a time, while the guest runs on others. An
+// implementation guards what it shares with them. An error's text goes to the client as it is.
+class VmService {
+ public:
+  virtual ~VmService() = default;
+
+  [[nodiscard]] virtual VmInfo info() = 0;
+
+  // Returns once no vCPU is inside the guest. Pausing a paused VM is no error. Errors: the VM has stopped.
+  [[nodiscard]] virtual Status pause() = 0;
+
+  // The inverse, on the same terms.
+  [[nodiscard]] virtual Status resume() = 0;
+
+  // Asks the VM to end and returns at once: whoever runs the VM destroys the server and then leaves. Idempotent.
+  [[nodiscard]] virtual Status stop() = 0;
+
+  // The two-dimensional walk in the form that vmm/memory/walk_view.h describes. A translation that ends in a fault is
+  // a result. Errors: no such process, no such vCPU, a CR3 outside RAM.
+  [[nodiscard]] virtual Result<nlohmann::json> walk(const WalkRequest& request) = 0;
+
+  // The guest's processes: an array of objects with "pid", "name", "state", "cr3" and what else is known. Errors: the
+  // guest is not one whose process table Twofold can read.
+  [[nodiscard]] virtual Result<nlohmann::json> processes() = 0;
+};
+
+// "created", "running", "paused", "stopped": the words of the API.
+[[nodiscard]] const char* state_name(VmState state);
+
+}  // namespace twofold
