@@ -29,8 +29,8 @@ class NullSink final : public ConsoleSink {
 };
 
 // Writes to a descriptor, a line at a time: a UART hands over single bytes, and a system call for each would cost as
-// much as the exit that brought it. Bytes wait in a small buffer until a newline, until it is full, or, so that a prompt
-// without a newline shows, until the timer that the first byte armed runs out (kFlushDelay).
+// much as the exit that brought it. Bytes wait in a small buffer until a newline, until it is full, or, so that a
+// prompt without a newline shows, until the timer that the first byte armed runs out (kFlushDelay).
 //
 // Slow readers: write() blocks its vCPU until there is room, so that no byte is lost; the I/O thread never blocks here
 // (on_timer() puts it off). cancel() releases whoever waits. A reader that went away (EPIPE) or a full disk turns the
@@ -70,16 +70,14 @@ class FdSink final : public ConsoleSink {
  private:
   enum class Wait { kAllowed, kNever };
 
-  FdSink(int fd, UniqueFd owned, UniqueFd timer, UniqueFd cancel_event);
-  // All three REQUIRE mutex_.
-  void append(char byte);
-  bool flush_locked(Wait wait);  // false: the reader has no room, and waiting is not allowed
-  void drop_all(int error);
+  FdSink(int fd, UniqueFd timer, UniqueFd cancel_event);
+  void append(char byte);        // REQUIRES: mutex_
+  bool flush_locked(Wait wait);  // REQUIRES: mutex_. False: the reader has no room, and waiting is not allowed
   bool wait_writable(Wait wait) const;
   void arm_timer() const;
 
   const int fd_;
-  const UniqueFd owned_;         // the same descriptor where this object opened it
+  UniqueFd owned_;               // the same descriptor where this object opened it
   const UniqueFd timer_;         // timerfd, one-shot
   const UniqueFd cancel_event_;  // eventfd; stays signalled once cancelled
   std::atomic<bool> cancelled_{false};

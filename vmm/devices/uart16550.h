@@ -42,14 +42,15 @@ class ByteQueue {
 
 // Differences from the chip, each in the guest's favour:
 // - The line has no speed. A byte written is sent at once: THRE and TEMT always read as set.
-// - The host waits. Input stands in a queue of kInputCapacity bytes, of which the guest sees as many as the FIFO is deep
+// - The host waits. Input stands in a queue of kInputCapacity bytes, of which the guest sees as many as the FIFO is
+// deep
 //   (16, or 1 with FIFOs off). The rest has not arrived yet, so host input never overruns, and clearing the receive
 //   FIFO loses none of it. Loopback can overrun.
 // - The character timeout passes at once: bytes below the trigger level interrupt too, as IIR's "timeout".
 // - The interrupt does not depend on MCR's OUT2.
 //
-// The interrupt line is an edge for each piece of news. A new source among the pending ones is news; so is each byte that
-// reaches the receiver, and, while received bytes wait, each write to THR or IER: a guest that had its interrupt
+// The interrupt line is an edge for each piece of news. A new source among the pending ones is news; so is each byte
+// that reaches the receiver, and, while received bytes wait, each write to THR or IER: a guest that had its interrupt
 // controller masked at the first edge is told again.
 //
 // Thread safety: all of it. mutex_ guards every register and the queue. It is not held while the sink writes, so that a

@@ -25,7 +25,8 @@ struct BlkStats {
 };
 
 // One queue. Requests are carried out one after the other on the thread that processes the queue. IN, OUT, FLUSH and
-// GET_ID; all else is answered UNSUPP. A driver that does not take VIRTIO_BLK_F_FLUSH gets a write-through disk (§5.2.5.1).
+// GET_ID; all else is answered UNSUPP. A driver that does not take VIRTIO_BLK_F_FLUSH gets a write-through disk
+// (§5.2.5.1).
 //
 // A request moves at most kMaxRequestBytes, and one call of process_queue() about kBatchBytes: a driver cannot keep the
 // I/O thread from its other work.

@@ -10,8 +10,8 @@
 
 namespace twofold {
 
-// Thread safety: the transport that carries the device calls everything below with its lock held, on vCPU threads and on
-// the I/O thread. A device whose config changes on its own asks the transport: MmioTransport::update_config().
+// Thread safety: the transport that carries the device calls everything below with its lock held, on vCPU threads and
+// on the I/O thread. A device whose config changes on its own asks the transport: MmioTransport::update_config().
 class VirtioDevice {
  public:
   virtual ~VirtioDevice() = default;

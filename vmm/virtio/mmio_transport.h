@@ -28,15 +28,16 @@ struct VirtioStats {
 // Carries one device. Registers are 32 bits wide and aligned; any other access to them reads as ones or is dropped, and
 // so does a register that is not there. The config space takes every width.
 //
-// The handshake is held to §3.1.1: features only between DRIVER and FEATURES_OK, FEATURES_OK only for a subset of what was
-// offered with VERSION_1 in it, queues only after FEATURES_OK, and no buffer is touched before DRIVER_OK. Status bits are
-// cleared by a reset alone (a write of 0). A broken queue sets NEEDS_RESET, and nothing is processed until the reset.
+// The handshake is held to §3.1.1: features only between DRIVER and FEATURES_OK, FEATURES_OK only for a subset of what
+// was offered with VERSION_1 in it, queues only after FEATURES_OK, and no buffer is touched before DRIVER_OK. Status
+// bits are cleared by a reset alone (a write of 0). A broken queue sets NEEDS_RESET, and nothing is processed until the
+// reset.
 //
-// Thread safety: all of it. mutex_ guards the device, its queues and every register but InterruptStatus, which is atomic,
-// so that an interrupt handler is not held up by a transfer in progress.
+// Thread safety: all of it. mutex_ guards the device, its queues and every register but InterruptStatus, which is
+// atomic, so that an interrupt handler is not held up by a transfer in progress.
 class MmioTransport final : public BusDevice {
  public:
-  static constexpr uint64_t kBytes = 0x200;       // registers, then config space from 0x100
+  static constexpr uint64_t kBytes = 0x200;        // registers, then config space from 0x100
   static constexpr uint64_t kNotifyOffset = 0x50;  // where to hang ioeventfds: 4 bytes, matching the queue's index
 
   // All three are borrowed and outlive the transport.
@@ -68,17 +69,17 @@ class MmioTransport final : public BusDevice {
     SplitQueue queue;
   };
 
-  // All below REQUIRE mutex_, but the interrupt ones.
+  // All below REQUIRE mutex_, but the last two.
   uint32_t read_register(uint64_t offset);
   void write_register(uint64_t offset, uint32_t value);
-  bool write_queue_register(uint64_t offset, uint32_t value);
+  void write_queue_register(uint64_t offset, uint32_t value);
   void write_status(uint32_t value);
   void write_driver_features(uint32_t value);
   void write_queue_ready(uint32_t value);
   [[nodiscard]] QueueSlot* selected();
   [[nodiscard]] bool features_acceptable() const;
   void reset();
-  void needs_reset(const SplitQueue& queue, uint32_t index);
+  void needs_reset(uint32_t queue);
   void driver_error(const char* what);
   void raise(uint32_t cause);
 
@@ -96,8 +97,8 @@ class MmioTransport final : public BusDevice {
   uint32_t queue_sel_ = 0;
   uint32_t config_generation_ = 0;
 
-  // VIRTIO_MMIO_INT_*. Set after the used ring is published, cleared by the driver's acknowledgement, which comes before
-  // it looks at the ring: so a cleared bit never hides a buffer. Sequentially consistent.
+  // VIRTIO_MMIO_INT_*. Set after the used ring is published, cleared by the driver's acknowledgement, which comes
+  // before it looks at the ring: so a cleared bit never hides a buffer. Sequentially consistent.
   std::atomic<uint32_t> interrupt_status_{0};
 
   std::atomic<uint64_t> notifications_{0};  // these four relaxed: statistics

@@ -1,8 +1,8 @@
 // The device's side of a split virtqueue (virtio 1.2 §2.7).
 //
-// Nothing in the ring is trusted. Each value is fetched once and checked as a copy. What breaks the rules (an index that
-// ran too far, a head or a next beyond the table, a chain longer than the queue, a buffer outside RAM, …) makes the queue
-// broken(): it yields nothing more until the driver resets the device.
+// Nothing in the ring is trusted. Each value is fetched once and checked as a copy. What breaks the rules (an index
+// that ran too far, a head or a next beyond the table, a chain longer than the queue, a buffer outside RAM, …) makes
+// the queue broken(): it yields nothing more until the driver resets the device.
 #pragma once
 
 #include <sys/uio.h>
@@ -44,9 +44,9 @@ class SplitQueue {
   SplitQueue(SplitQueue&&) = default;
   SplitQueue& operator=(SplitQueue&&) = default;
 
-  // Starts afresh on the given layout. `features` are the negotiated ones: INDIRECT_DESC and EVENT_IDX matter here. False,
-  // and not ready, if the size is not a power of two up to `max_size`, a part is misaligned (16, 2, 4 bytes: §2.7), or is
-  // not wholly in RAM. `memory` outlives the queue. The only place that allocates: room for one chain.
+  // Starts afresh on the given layout. `features` are the negotiated ones: INDIRECT_DESC and EVENT_IDX matter here.
+  // False, and not ready, if the size is not a power of two up to `max_size`, a part is misaligned (16, 2, 4 bytes:
+  // §2.7), or is not wholly in RAM. `memory` outlives the queue. The only place that allocates: room for one chain.
   [[nodiscard]] bool start(const GuestMemory& memory, const QueueLayout& layout, uint16_t max_size, uint64_t features);
   // Back to not ready.
   void stop();
