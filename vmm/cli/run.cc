@@ -1,12 +1,92 @@
 #include "vmm/cli/run.h"
 
 #include <spdlog/spdlog.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+#include <memory>
+
+#include "vmm/cli/stats_file.h"
+#include "vmm/control/machine_service.h"
+#include "vmm/control/registry.h"
+#include "vmm/control/server.h"
+#include "vmm/machine/machine.h"
+#include "vmm/machine/stop_signals.h"
 
 namespace twofold::cli {
 
+namespace {
+
+MachineConfig machine_config(const RunOptions& options) {
+  MachineConfig config;
+  config.kernel = options.kernel;
+  if (!options.initrd.empty()) config.initrd = options.initrd;
+  config.cmdline = options.append;
+  config.memory_bytes = options.memory_bytes;
+  config.cpus = options.cpus;
+  for (const auto& disk : options.disks) config.disks.push_back({disk.path, disk.read_only});
+  switch (options.console.kind) {
+    case ConsoleKind::kStdio:
+      config.console.kind = ConsoleTarget::Kind::kStdio;
+      break;
+    case ConsoleKind::kFile:
+      config.console = {ConsoleTarget::Kind::kFile, options.console.path};
+      break;
+    case ConsoleKind::kNone:
+      config.console.kind = ConsoleTarget::Kind::kNone;
+      break;
+  }
+  return config;
+}
+
+int report(const Error& error, int status) {
+  spdlog::error("{}", error.message);
+  return status;
+}
+
+// Serves the guest until it ends. The control server is gone before the machine is.
+Result<StopReason> serve(Machine& machine, const RunOptions& options, const std::string& name) {
+  auto registry = Registry::open();
+  if (!registry) return pass_on(registry);
+  auto registration = registry->claim(name);
+  if (!registration) return pass_on(registration);
+  MachineService service(machine, name, options.kernel);
+  auto server = ControlServer::start(std::move(*registration), service);
+  if (!server) return pass_on(server);
+  return machine.run();
+}
+
+}  // namespace
+
 int run_command(const RunOptions& options) {
-  spdlog::error("cannot run kernel '{}': the machine is not built in yet", options.kernel);
-  return 4;
+  // First of all, so that no thread and no moment exists in which these signals would leave a terminal raw.
+  auto signals = StopSignals::block();
+  if (!signals) return report(signals.error(), exit_status::kHostCannot);
+  const std::string name = options.name.empty() ? default_vm_name(::getpid()) : options.name;
+  if (auto valid = check_vm_name(name); !valid) return report(valid.error(), exit_status::kBadInput);
+
+  const auto kvm = Kvm::open();
+  if (!kvm) return report(kvm.error(), exit_status::kHostCannot);
+  auto machine = Machine::create(*kvm, machine_config(options));
+  if (!machine) return report(machine.error(), exit_status::kBadInput);
+  Machine& vm = **machine;
+  const auto watched = vm.loop().add(signals->fd(), EPOLLIN, [&](uint32_t) {
+    vm.stop({StopKind::kRequested, 0, signals->take()});
+  });
+  if (!watched) return report(watched.error(), exit_status::kHostCannot);
+
+  const auto reason = serve(vm, options, name);
+  if (!reason) return report(reason.error(), exit_status::kBadInput);
+  vm.loop().remove(signals->fd());
+  signals->restore();  // a reader of the console that never reads must not make us unkillable
+  vm.flush_console();
+  if (!options.stats.empty()) {
+    if (auto written = write_stats(options.stats, vm, *reason); !written) {
+      return report(written.error(), exit_status::kHostCannot);
+    }
+  }
+  if (reason->kind == StopKind::kRequested) spdlog::info("{}", describe(*reason));
+  return exit_status_of(*reason);
 }
 
 }  // namespace twofold::cli

@@ -1,0 +1,61 @@
+// The console in both directions.
+#include <fstream>
+#include <sstream>
+
+#include "tests/system/twofold_runner.h"
+
+namespace twofold::test {
+namespace {
+
+TEST(Console, PipedInputIsNotLostHoweverLong) {
+  Process shell = boot_shell("piped");
+  std::string script;
+  for (int i = 0; i < 100; ++i) script += "echo line-" + std::to_string(i) + "-" + std::to_string(i * i) + "\n";
+  shell.send(script);
+  for (int i = 0; i < 100; ++i) {
+    const auto expected = "\nline-" + std::to_string(i) + "-" + std::to_string(i * i);
+    ASSERT_TRUE(shell.wait_for(expected, kLimit)) << i << "\n" << shell.output();
+  }
+}
+
+TEST(Console, EndOfInputEndsNothing) {
+  Process guest(run_command(guest_kernel(), {"--initrd", guest_initrd(), "--append", "run=\"sleep 1; echo woke\""}));
+  guest.close_input();
+  EXPECT_TRUE(guest.wait_for("woke", kLimit)) << guest.output();
+  const auto ending = guest.wait(kLimit);
+  ASSERT_TRUE(ending);
+  EXPECT_EQ(ending->status, 33);
+}
+
+TEST(Console, ScriptFromARegularFile) {
+  const TempDir dir;
+  std::ofstream(dir.path("script")) << "echo from-a-file\nhalt\n";
+  const auto done =
+      run({"/bin/sh", "-c",
+           twofold_binary() + " run " + guest_kernel() + " --initrd " + guest_initrd() + " < " + dir.path("script")},
+          kLimit);
+  EXPECT_NE(done.output.find("\nfrom-a-file"), std::string::npos) << done.output;
+}
+
+TEST(Console, ToAFile) {
+  const TempDir dir;
+  const auto done = run(run_command(guest_kernel(), {"--initrd", guest_initrd(), "--append", "run=\"echo filed\"",
+                                                     "--console", "file:" + dir.path("log")}),
+                        kLimit);
+  EXPECT_EQ(done.status, 33) << done.errors;
+  EXPECT_EQ(done.output, "");
+  std::ostringstream log;
+  log << std::ifstream(dir.path("log")).rdbuf();
+  EXPECT_NE(log.str().find("filed"), std::string::npos) << log.str();
+}
+
+TEST(Console, TerminalEscapeQuits) {
+  Process shell = boot_shell("escape", {}, Process::Terminal::kYes);
+  shell.send("\x01x");
+  const auto ending = shell.wait(kLimit);
+  ASSERT_TRUE(ending);
+  EXPECT_EQ(ending->status, 106);
+}
+
+}  // namespace
+}  // namespace twofold::test

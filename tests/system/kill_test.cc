@@ -1,0 +1,96 @@
+// The VMM ended at random moments: no stray process, a terminal as it was, disk images readable.
+#include <signal.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <random>
+#include <sstream>
+
+#include "tests/system/twofold_runner.h"
+
+namespace twofold::test {
+namespace {
+
+constexpr int kRounds = 15;
+
+std::string contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path, std::ios::binary).rdbuf();
+  return text.str();
+}
+
+// How many processes run the program under test.
+size_t twofold_processes() {
+  size_t count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc")) {
+    std::error_code error;
+    const auto target = std::filesystem::read_symlink(entry.path() / "exe", error);
+    if (!error && target == twofold_binary()) ++count;
+  }
+  return count;
+}
+
+bool same_terminal(const termios& a, const termios& b) {
+  return a.c_iflag == b.c_iflag && a.c_oflag == b.c_oflag && a.c_cflag == b.c_cflag && a.c_lflag == b.c_lflag &&
+         std::memcmp(a.c_cc, b.c_cc, sizeof a.c_cc) == 0;
+}
+
+TEST(Kill, TermRestoresTheTerminalAtAnyMoment) {
+  std::mt19937 random(7);
+  bool was_raw = false;
+  for (int round = 0; round < kRounds; ++round) {
+    termios before = {};
+    Process guest(run_command(guest_kernel(), {"--initrd", guest_initrd()}), Process::Terminal::kYes);
+    ASSERT_EQ(::tcgetattr(guest.terminal(), &before), 0);
+    if (round % 3 == 0) {
+      ASSERT_TRUE(guest.wait_for("$ ", kLimit));
+      termios during = {};
+      ASSERT_EQ(::tcgetattr(guest.terminal(), &during), 0);
+      was_raw = was_raw || !same_terminal(before, during);
+    } else {
+      ::usleep(random() % 300000);
+    }
+    termios after = {};
+    // The slave side must outlive the child for its settings to be read; the master does that.
+    guest.signal(SIGTERM);
+    const auto ending = guest.wait(kLimit);
+    ASSERT_TRUE(ending) << "round " << round;
+    // Before the handlers are in place SIGTERM simply kills.
+    EXPECT_TRUE(ending->status == 106 || ending->signal == SIGTERM) << "round " << round;
+    ASSERT_EQ(::tcgetattr(guest.terminal(), &after), 0);
+    EXPECT_TRUE(same_terminal(before, after)) << "round " << round;
+  }
+  EXPECT_TRUE(was_raw) << "the terminal was never raw, so nothing was restored";
+  EXPECT_EQ(twofold_processes(), 0U);
+}
+
+TEST(Kill, Kill9LeavesNoProcessNoLockAndTheDiskReadable) {
+  const TempDir dir;
+  const std::string disk = dir.path("disk");
+  const std::string image(1 << 20, 'i');
+  std::ofstream(disk) << image;
+  std::mt19937 random(9);
+  for (int round = 0; round < kRounds; ++round) {
+    Process guest(run_command(guest_kernel(), {"--initrd", guest_initrd(), "--disk", disk, "--name", "victim"}));
+    if (round % 3 == 0) {
+      ASSERT_TRUE(guest.wait_for("$ ", kLimit)) << "round " << round << ": " << guest.errors();
+    } else {
+      ::usleep(random() % 300000);
+    }
+    guest.signal(SIGKILL);
+    ASSERT_TRUE(guest.wait(kLimit));
+    EXPECT_EQ(contents(disk), image);
+  }
+  EXPECT_EQ(twofold_processes(), 0U);
+  const auto ps = run({twofold_binary(), "ps"}, kLimit);
+  EXPECT_EQ(ps.output.find("victim"), std::string::npos) << ps.output;
+  // The name and the disk can be had again.
+  const auto again = run(run_command(test_kernel("first"), {"--disk", disk, "--name", "victim"}), kLimit);
+  EXPECT_EQ(again.status, 33) << again.errors;
+}
+
+}  // namespace
+}  // namespace twofold::test

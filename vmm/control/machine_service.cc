@@ -1,0 +1,123 @@
+#include "vmm/control/machine_service.h"
+
+#include <unistd.h>
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "vmm/memory/host_page.h"
+#include "vmm/memory/resident.h"
+#include "vmm/memory/walk.h"
+#include "vmm/memory/walk_view.h"
+
+namespace twofold {
+
+namespace {
+
+VmState vm_state(MachineState state) {
+  switch (state) {
+    case MachineState::kCreated:
+      return VmState::kCreated;
+    case MachineState::kRunning:
+      return VmState::kRunning;
+    case MachineState::kPaused:
+      return VmState::kPaused;
+    case MachineState::kStopped:
+      return VmState::kStopped;
+  }
+  return VmState::kStopped;
+}
+
+}  // namespace
+
+MachineService::MachineService(Machine& machine, std::string name, std::string kernel)
+    : machine_(machine), name_(std::move(name)), kernel_(std::move(kernel)) {}
+
+VmInfo MachineService::info() {
+  VmInfo info;
+  info.name = name_;
+  info.pid = ::getpid();
+  info.state = vm_state(machine_.state());
+  info.cpus = machine_.cpus();
+  info.memory_bytes = machine_.memory().bytes();
+  info.resident_bytes = resident_bytes(machine_.memory());
+  info.kernel = kernel_;
+  info.uptime_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - created_).count();
+  info.unknown_ports = machine_.ports().unknown_accesses();
+  info.unknown_mmio = machine_.mmio().unknown_accesses();
+  return info;
+}
+
+Status MachineService::pause() {
+  if (!machine_.pause()) return fail("cannot pause '{}': it does not run", name_);
+  return {};
+}
+
+Status MachineService::resume() {
+  if (!machine_.resume()) return fail("cannot resume '{}': it does not run", name_);
+  return {};
+}
+
+Status MachineService::stop() {
+  machine_.stop({StopKind::kRequested, 0, "the control socket"});
+  return {};
+}
+
+Result<Gpa> MachineService::inspect_table() const {
+  const auto table = machine_.boot().inspect_table;
+  if (!table) {
+    return fail("cannot list processes of '{}': its kernel has no Twofold note that tells where they are; give a CR3",
+                name_);
+  }
+  return *table;
+}
+
+Result<GuestProcess> MachineService::find(const WalkRequest& request) const {
+  const auto table = inspect_table();
+  if (!table) return pass_on(table);
+  const std::string who = request.pid ? std::to_string(*request.pid) : *request.process;
+  return find_process(machine_.memory(), *table, who);
+}
+
+Result<nlohmann::json> MachineService::walk(const WalkRequest& request) {
+  const uint32_t index = request.vcpu.value_or(0);
+  Result<nlohmann::json> answer = fail("cannot walk in '{}': it has no vCPU {}, or does not run", name_, index);
+  // With every vCPU out of the guest, so that the tables and the process list hold still for the walk.
+  machine_.with_stopped_vcpu(index, [&](const Vcpu& vcpu) {
+    const auto sregs = vcpu.sregs();
+    if (!sregs) {
+      answer = pass_on(sregs);
+      return;
+    }
+    PagingState paging{sregs->cr0, sregs->cr3, sregs->cr4, sregs->efer};
+    if (request.cr3) paging.cr3 = *request.cr3;
+    nlohmann::json process;
+    if (request.pid || request.process) {
+      const auto found = find(request);
+      if (!found) {
+        answer = pass_on(found);
+        return;
+      }
+      paging.cr3 = found->cr3;
+      process = {{"pid", found->pid}, {"name", found->name}};
+    }
+    answer = walk_to_json(walk_two_dimensions(machine_.memory(), ProcPagemap(), paging, request.gva));
+    (*answer)["vm"] = name_;
+    if (!process.is_null()) (*answer)["process"] = process;
+  });
+  return answer;
+}
+
+Result<nlohmann::json> MachineService::processes() {
+  const auto table = inspect_table();
+  if (!table) return pass_on(table);
+  const auto found = list_processes(machine_.memory(), *table);
+  if (!found) return pass_on(found);
+  auto list = nlohmann::json::array();
+  for (const auto& process : *found) {
+    list.push_back({{"pid", process.pid}, {"name", process.name}, {"cr3", fmt::format("{:#x}", process.cr3)}});
+  }
+  return list;
+}
+
+}  // namespace twofold
