@@ -5,6 +5,10 @@
 # Modules a lab may load, by the lab or device that wants them; dependencies are found by modprobe.
 readonly kLabModules=(kvm-amd kvm-intel virtio_blk ata_piix sd_mod tun)
 
+# What making the archives takes, for lab_need.
+# shellcheck disable=SC2034  # used by the emulators
+readonly kBaseNeeds=(busybox:busybox-static cpio:cpio xz:xz-utils modprobe:kmod strip:binutils ldd:libc-bin flock:util-linux)
+
 # initramfs_base KERNEL_DIR: sets LAB_BASE to the base archive's path, making it if its parts have changed.
 initramfs_base() {
   local kernel=$1 cache key archive
@@ -68,15 +72,23 @@ initramfs_modules() {
       [[ $line == insmod* ]] || continue
       line=${line#insmod }
       line=${line% }
-      file=$(basename "$line" .xz)
-      [[ -e $dir/$file ]] || case $line in
-        *.xz) xz -dc "$line" >"$dir/$file" ;;
-        *) cp "$line" "$dir/$file" ;;
-      esac
+      file=${line##*/}
+      file=${file%%.*}.ko
+      [[ -e $dir/$file ]] || initramfs_module "$line" "$dir/$file"
       echo "$file" >>"$dir/$name"
     done < <(modprobe -d "$kernel" -S "$version" --show-depends "$name")
     [[ -s $dir/$name ]] || lab_die "the kernel $version has no module $name"
   done
+}
+
+# initramfs_module FROM TO: unpacked, and without debug symbols and signature: to check kvm.ko's costs Bochs ten seconds.
+initramfs_module() {
+  case $1 in
+    *.xz) xz -dc "$1" >"$2" ;;
+    *.zst) zstd -qdc "$1" >"$2" ;;
+    *) cp "$1" "$2" ;;
+  esac
+  strip --strip-debug "$2"
 }
 
 # initramfs_pack DIR: writes DIR's contents as a cpio archive, owned by root, padded to the 4 bytes the kernel wants.

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # the constants are in common.sh and initramfs.sh
 # An emulated machine from start to end, whichever emulator it is: run with a time limit, its output followed live, stopped
 # on every way out, and its verdict read. The emulator is the only process a lab leaves running, and it dies with us.
 

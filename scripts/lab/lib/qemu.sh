@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2154  # the constants are in common.sh and initramfs.sh
 # The svm and kvm labs: a machine under QEMU. In svm its CPU, AMD-V and nested paging are emulated (TCG; QEMU emulates no
 # VMX); in kvm they are the host's own, nested. Both boot the kernel directly; the command's output and result leave by
 # virtio-serial ports straight into files.
@@ -14,7 +15,7 @@ qemu_kvm_module() {  # the module the lab loads
 qemu_lab() {
   local lab=$1 work=$2
   shift 2
-  lab_need qemu-system-x86_64:qemu-system-x86 busybox:busybox-static cpio:cpio xz:xz-utils modprobe:kmod ldd:libc-bin
+  lab_need qemu-system-x86_64:qemu-system-x86 "${kBaseNeeds[@]}"
   kernel_get
   initramfs_base "$LAB_KERNEL"
   local config=(LAB="$lab" LAB_KVM="$(qemu_kvm_module "$lab")" LAB_MODULES= LAB_DISK=
