@@ -18,7 +18,7 @@
 //   0x000a'0000 ├──────────────────────────────┤
 //               │ reserved, as on a PC         │
 //   0x0010'0000 ├──────────────────────────────┤
-//               │ RAM: kernel … initrd at top  │
+//               │ RAM: kernel … initrd at top  │ (the initrd below 896 MiB)
 //   0xc000'0000 ├──────────────────────────────┤ (or the end of RAM, if that is lower)
 //               │ the hole: no RAM             │ virtio-mmio, I/O APIC, local APICs, KVM's own pages
 // 0x1'0000'0000 ├──────────────────────────────┤
@@ -31,7 +31,9 @@
 namespace twofold::layout {
 
 // ---- 0x0000'0000: BIOS data area -------------------------------------------------------------------------
-inline constexpr uint64_t kBdaEbdaSegment = 0x40e;   // le16: EBDA address >> 4
+inline constexpr uint64_t kBda = 0x400;
+inline constexpr uint64_t kBdaBytes = 0x100;
+inline constexpr uint64_t kBdaEbdaSegment = 0x40e;    // le16: EBDA address >> 4
 inline constexpr uint64_t kBdaBaseMemoryKib = 0x413;  // le16: KiB of memory below the EBDA
 
 // ---- 0x0000'6000: boot information -----------------------------------------------------------------------
@@ -54,6 +56,7 @@ static_assert(kReserved == 0xa0000);
 
 // ---- 0x0010'0000: kernels load from here; the initrd lies at the top of low RAM --------------------------
 inline constexpr uint64_t kHighMemory = 0x100000;
+inline constexpr uint64_t kInitrdLimit = 0x38000000;  // the initrd ends here at most: what 32-bit Linux maps (896 MiB)
 
 // ---- 0xc000'0000: the hole -------------------------------------------------------------------------------
 inline constexpr uint64_t kHole = 0xc0000000;
@@ -66,6 +69,7 @@ inline constexpr uint64_t kIoApic = 0xfec00000;
 inline constexpr uint64_t kLocalApic = 0xfee00000;
 inline constexpr uint64_t kKvmIdentityMap = 0xfffbc000;  // one page, for KVM's real mode without unrestricted guest
 inline constexpr uint64_t kKvmTss = 0xfffbd000;          // three pages, likewise
+inline constexpr uint64_t kKvmPagesBytes = 0x4000;       // both together
 
 // ---- 0x1'0000'0000: RAM beyond the hole ------------------------------------------------------------------
 inline constexpr uint64_t kAboveHole = uint64_t{1} << 32;
