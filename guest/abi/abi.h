@@ -111,7 +111,7 @@ constexpr uint32_t kVerdictPanic = 0x12;  // status 37
 // --- How a program starts -------------------------------------------------------------------------------
 // exec enters at the ELF's e_entry with ESP 16-byte aligned and pointing at the System V i386 layout: argc, then
 // argv[0..argc-1], then a null pointer; the strings lie above it. All other general registers are zero. There is no
-// environment. Files 0, 1 and 2 of the first process are /dev/console; fork and exec keep open files.
+// environment. The first process starts without open files; fork and exec keep those that are open.
 // Programs are ELF32 ET_EXEC; segments lie in [kUserTextBase, kUserTop - kUserStackMax); segments without PF_W are
 // mapped read-only. The heap starts at the page after the last segment. There is no x87, MMX or SSE.
 constexpr uint32_t kUserStackMax = 0x100000;  // bytes; the stack grows lazily down to kUserTop - kUserStackMax

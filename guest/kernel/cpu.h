@@ -1,0 +1,99 @@
+// Per-processor state, the big kernel lock, and how code finds the processor it runs on.
+//
+// The kernel runs with interrupts off, and under one lock: a trap from user mode takes it, the return to user mode
+// gives it back. So kernel code is never preempted and never runs twice at once; what it must guard against is
+// only what happens while it sleeps (scheduler.h). The lock belongs to a processor, not to a process: it stays
+// held across a context switch.
+#pragma once
+
+#include <stdint.h>
+
+#include "guest/kernel/layout.h"
+
+namespace twofold::kernel {
+
+struct Context;
+struct Process;
+
+constexpr uint32_t kMaxCpus = 8;
+
+constexpr uint16_t kKernelCode = 0x08;
+constexpr uint16_t kKernelData = 0x10;
+constexpr uint16_t kUserCode = 0x18 | 3;
+constexpr uint16_t kUserData = 0x20 | 3;
+constexpr uint16_t kTaskSelector = 0x28;
+
+// Only what the processor reads on a trap from user mode is ever set. SDM vol. 3, 7.2.1.
+struct TaskState {
+  uint32_t link;
+  uint32_t esp0;
+  uint32_t ss0;
+  uint32_t unused[22];
+  uint16_t trap;
+  uint16_t io_map;  // beyond the limit: no port is open to user mode
+};
+static_assert(sizeof(TaskState) == 104);
+
+struct Cpu {
+  uint32_t id;  // index in cpus, 0 for the boot processor
+  uint32_t apic_id;
+  bool started;
+  bool idle;             // halted or about to be; wants an interrupt when there is work
+  bool need_reschedule;  // the running process has used up its tick
+  Process* current;      // null while idle
+  Context* idle_context;
+  uint64_t gdt[6];
+  TaskState tss;
+};
+
+extern Cpu cpus[kMaxCpus];
+extern uint32_t cpu_count;  // that exist, started or not; at least 1
+
+// Every kernel stack is one page, so that the stack pointer leads to this header at its lower end.
+struct KernelStack {
+  uint32_t canary;
+  Cpu* cpu;  // that the stack is in use on; set at each context switch
+  uint8_t space[kPageSize - 8];
+
+  uint8_t* top() { return reinterpret_cast<uint8_t*>(this) + kPageSize; }
+};
+static_assert(sizeof(KernelStack) == kPageSize);
+constexpr uint32_t kStackCanary = 0x5afe57ac;
+
+inline KernelStack& this_stack() {
+  uint32_t esp;
+  asm volatile("movl %%esp, %0" : "=r"(esp));
+  return *reinterpret_cast<KernelStack*>(page_round_down(esp - 1));
+}
+
+inline Cpu& this_cpu() {
+  return *this_stack().cpu;
+}
+
+// The process that runs here. REQUIRES: not idle.
+inline Process& current_process() {
+  return *this_cpu().current;
+}
+
+// Panics if the running stack has grown over its lower end.
+void check_stack();
+
+// Loads this processor's GDT, task register and control registers (write-protect on; floating point traps).
+void init_cpu(Cpu& cpu);
+
+// A fair spinlock with an owner. Acquire pairs with release: acquire-load of `serving_`, release-store of it.
+class BigKernelLock {
+ public:
+  void acquire();
+  void release();
+  [[nodiscard]] bool held_here() const;
+
+ private:
+  uint32_t next_ = 0;
+  uint32_t serving_ = 0;
+  const Cpu* volatile owner_ = nullptr;
+};
+
+extern BigKernelLock big_kernel_lock;
+
+}  // namespace twofold::kernel
