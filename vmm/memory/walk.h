@@ -51,7 +51,8 @@ struct WalkStep {
   Gpa entry;  // where the entry itself lies
   uint64_t raw = 0;
   EntryFlags flags;
-  bool read = false;  // false: `entry` lies outside RAM, so there is no raw value
+  bool read = false;          // false: `entry` lies outside RAM, so there is no raw value
+  std::optional<Gpa> target;  // the table or page that a present, sound entry points to
 };
 
 enum class WalkFault : uint8_t {
