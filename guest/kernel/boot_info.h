@@ -20,6 +20,12 @@ struct BootInfo {
   uint64_t initrd_start;  // 0 and 0 if there is none
   uint64_t initrd_end;
   uint64_t rsdp;  // ACPI's root pointer; 0 if the loader names none
+
+  [[nodiscard]] uint64_t ram_bytes() const {
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < ram_count; ++i) sum += ram[i].end - ram[i].start;
+    return sum;
+  }
 };
 
 extern BootInfo boot_info;

@@ -69,14 +69,15 @@ void check_stack() {
 }
 
 void BigKernelLock::acquire() {
-  const uint32_t ticket = __atomic_fetch_add(&next_, 1, __ATOMIC_RELAXED);
-  while (__atomic_load_n(&serving_, __ATOMIC_ACQUIRE) != ticket) x86::pause();
+  while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {
+    while (__atomic_load_n(&held_, __ATOMIC_RELAXED)) x86::pause();
+  }
   owner_ = &this_cpu();
 }
 
 void BigKernelLock::release() {
   owner_ = nullptr;
-  __atomic_store_n(&serving_, serving_ + 1, __ATOMIC_RELEASE);
+  __atomic_store_n(&held_, false, __ATOMIC_RELEASE);
 }
 
 bool BigKernelLock::held_here() const {

@@ -38,7 +38,7 @@ struct Cpu {
   uint32_t id;  // index in cpus, 0 for the boot processor
   uint32_t apic_id;
   bool started;
-  bool idle;             // halted or about to be; wants an interrupt when there is work
+  bool idle;  // halted or about to be; whoever clears it sees to an interrupt. Read without the lock by its own CPU
   bool need_reschedule;  // the running process has used up its tick
   Process* current;      // null while idle
   Context* idle_context;
@@ -81,7 +81,8 @@ void check_stack();
 // Loads this processor's GDT, task register and control registers (write-protect on; floating point traps).
 void init_cpu(Cpu& cpu);
 
-// A fair spinlock with an owner. Acquire pairs with release: acquire-load of `serving_`, release-store of it.
+// A spinlock with an owner. Not a fair one: a virtual processor whose turn it is may not be running, and all others
+// would wait for it. The acquiring exchange pairs with the releasing store of `held_`.
 class BigKernelLock {
  public:
   void acquire();
@@ -89,9 +90,8 @@ class BigKernelLock {
   [[nodiscard]] bool held_here() const;
 
  private:
-  uint32_t next_ = 0;
-  uint32_t serving_ = 0;
-  const Cpu* volatile owner_ = nullptr;
+  bool held_ = false;
+  const Cpu* volatile owner_ = nullptr;  // written by the holder only
 };
 
 extern BigKernelLock big_kernel_lock;

@@ -10,10 +10,11 @@ Platform read_firmware_tables() {
   platform.lapic = 0xfee00000;
   platform.ioapic = 0xfec00000;
   for (uint32_t i = 0; i < Platform::kIsaInterrupts; ++i) platform.isa[i].pin = i;
-  if (read_mp_tables(&platform)) {
-    platform.source = "MP tables";
-  } else if (read_acpi_tables(&platform)) {
+  // ACPI first: where a machine has both, its MP tables may list one processor a socket only (SeaBIOS does so).
+  if (read_acpi_tables(&platform)) {
     platform.source = "ACPI";
+  } else if (read_mp_tables(&platform)) {
+    platform.source = "MP tables";
   } else {
     platform.source = "defaults";
   }

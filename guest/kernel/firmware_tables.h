@@ -1,5 +1,5 @@
-// Which processors and interrupt lines there are: Intel MP tables if there are any, else ACPI's MADT, else the
-// addresses and lines that every PC has.
+// Which processors and interrupt lines there are: by ACPI's MADT if there is one, else by the Intel MP tables, else
+// the addresses and lines that every PC has.
 #pragma once
 
 #include <stdint.h>

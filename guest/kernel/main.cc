@@ -25,8 +25,8 @@ namespace {
 void print_banner(const Platform& platform, uint32_t running_cpus, bool calibrated) {
   guest_abi::MemStat stat;
   frames::count(&stat);
-  kprintf("twofold guest: %u MiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n",
-          (stat.total + (kLowMemoryEnd >> kPageShift)) >> 8, running_cpus, cpu_count, platform.source,
+  kprintf("twofold guest: %u of %u KiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n", stat.total * 4,
+          static_cast<uint32_t>(boot_info.ram_bytes() >> 10), running_cpus, cpu_count, platform.source,
           timer::kTicksPerSecond, timer::counts_per_millisecond(), calibrated ? "" : ", assumed");
 }
 

@@ -127,10 +127,16 @@ void idle_loop() {
     schedule();
     cpu.idle = true;
     big_kernel_lock.release();
-    x86::wait_for_interrupt();
+    wait_for_work();
     big_kernel_lock.acquire();
-    cpu.idle = false;
   }
+}
+
+void wait_for_work() {
+  // Interrupts are off between the check and the halt: a call to work that comes there ends the halt at once.
+  do {
+    x86::wait_for_interrupt();
+  } while (__atomic_load_n(&this_cpu().idle, __ATOMIC_RELAXED));
 }
 
 }  // namespace twofold::kernel

@@ -47,6 +47,9 @@ void on_tick();
 // Ticks since boot.
 uint32_t uptime_ticks();
 
+// Halts until make_runnable clears this processor's idle flag. REQUIRES: idle is set, lock not held.
+void wait_for_work();
+
 // What a processor does when it has nothing to do. REQUIRES: on the processor's own idle stack, lock held.
 [[noreturn]] void idle_loop();
 

@@ -23,9 +23,11 @@ extern "C" [[noreturn]] void processor_main() {
   init_cpu(cpu);
   interrupts::load();
   lapic::init();
-  __atomic_store_n(&cpu.started, true, __ATOMIC_RELEASE);  // pairs with the load in start()
-  big_kernel_lock.acquire();
   timer::start();
+  cpu.idle = true;
+  __atomic_store_n(&cpu.started, true, __ATOMIC_RELEASE);  // pairs with the load in start()
+  wait_for_work();  // rather than spin for the lock, which the boot processor holds until it idles
+  big_kernel_lock.acquire();
   idle_loop();
 }
 

@@ -40,6 +40,12 @@ void dispatch(TrapFrame& frame) {
   }
 }
 
+// A tick on an idle processor that keeps no time: nothing to do, so nothing to wait for the lock for.
+bool is_idle_tick(const TrapFrame& frame) {
+  const Cpu& cpu = this_cpu();
+  return frame.vector == kVectorTimer && cpu.id != 0 && cpu.current == nullptr;
+}
+
 // What is due before the current process goes back to user mode.
 void leave_kernel() {
   check_stack();
@@ -50,6 +56,10 @@ void leave_kernel() {
 }  // namespace
 
 void trap(TrapFrame* frame) {
+  if (is_idle_tick(*frame)) {
+    lapic::end_of_interrupt();
+    return;
+  }
   // Held already: an exception in the kernel. All else finds it free, see cpu.h.
   const bool enter = !big_kernel_lock.held_here();
   if (enter) big_kernel_lock.acquire();
