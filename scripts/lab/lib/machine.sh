@@ -5,6 +5,18 @@
 
 LAB_PID=''
 
+# lab_work_dir: sets LAB_WORK to a directory of this run's own, locked while we or the emulator live. Those of runs that were
+# killed before they could clean up go first.
+lab_work_dir() {
+  local stale base=${TMPDIR:-/tmp}
+  while IFS= read -r -d '' stale; do
+    if flock --nonblock "$stale" true; then rm -rf "$(dirname "$stale")"; fi
+  done < <(find "$base" -maxdepth 2 -path '*/twofold-lab.*/lock' -user "$(id -u)" -mmin +1 -print0 2>/dev/null)
+  LAB_WORK=$(mktemp -d "$base/twofold-lab.XXXXXX")
+  exec {LAB_LOCK}>"$LAB_WORK/lock"
+  flock "$LAB_LOCK"
+}
+
 lab_make_disk() {  # lab_make_disk FILE: an empty ext4 file system of LAB_DISK_MB
   lab_need mke2fs:e2fsprogs
   truncate -s "${LAB_DISK_MB}M" "$1"
@@ -30,9 +42,10 @@ lab_stop() {
 # lab_follow WORK-DIR: copies the command's output to ours as it comes, and returns when the emulator has ended: with its status.
 lab_follow() {
   local work=$1 out err status=0
-  tail -q -c +1 -s 0.1 --pid="$LAB_PID" -f "$work/stdout" &
+  local copy=(setpriv --pdeathsig TERM tail -q -c +1 -s 0.1 --pid="$LAB_PID" -f)
+  "${copy[@]}" "$work/stdout" &
   out=$!
-  tail -q -c +1 -s 0.1 --pid="$LAB_PID" -f "$work/stderr" >&2 &
+  "${copy[@]}" "$work/stderr" >&2 &
   err=$!
   wait "$LAB_PID" || status=$?
   LAB_PID=''
@@ -54,10 +67,10 @@ lab_verdict() {
   fi
   [[ $status ]] && return "$status"
   lab_last_lines "$work"
-  ((emulator == 124 || emulator == 137)) && {
+  if ((emulator == 124 || (emulator == 137 && SECONDS >= LAB_TIMEOUT))); then
     printf 'lab: the time limit of %s s has passed; the lab was stopped\n' "$LAB_TIMEOUT" >&2
     return "$kExitTimeout"
-  }
+  fi
   printf 'lab: the lab ended without a verdict (the emulator exited with %s)\n' "$emulator" >&2
   return "$kExitLabFailure"
 }

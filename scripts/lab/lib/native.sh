@@ -26,11 +26,11 @@ native_best_lab() {
 native_lab() {
   local status=0 out=$LAB_OUT
   [[ ! $LAB_TIMEOUT ]] && LAB_TIMEOUT=300
-  work=$(mktemp -d "${TMPDIR:-/tmp}/twofold-lab.XXXXXX")
   trap cleanup EXIT
-  : "${out:=$work}"
+  lab_work_dir
+  : "${out:=$LAB_WORK/out}"
   mkdir -p "$out"
-  TWOFOLD_LAB=native TWOFOLD_OUT=$(realpath "$out") TWOFOLD_DISK=$work \
+  TWOFOLD_LAB=native TWOFOLD_OUT=$(realpath "$out") TWOFOLD_DISK=$LAB_WORK \
     timeout --foreground --kill-after=5 "$LAB_TIMEOUT" "$@" </dev/null || status=$?
   return "$status"
 }
