@@ -18,6 +18,16 @@ Status checked_ioctl(int fd, const char* name, unsigned long request, Arg... arg
   return {};
 }
 
+// kvm_cpuid2 as the kernel has it. The uapi header's own ends in __DECLARE_FLEX_ARRAY, whose empty struct takes a byte
+// in C++ (Linux headers before 6.6): size, offsets and with them the ioctl numbers come out wrong.
+struct CpuidHeader {
+  uint32_t nent;
+  uint32_t padding;
+};
+constexpr unsigned long kGetSupportedCpuid = _IOWR(KVMIO, 0x05, CpuidHeader);
+constexpr unsigned long kSetCpuid2 = _IOW(KVMIO, 0x90, CpuidHeader);
+static_assert(sizeof(kvm_cpuid_entry2) == 40);
+
 #define TWOFOLD_IOCTL(fd, request, ...) checked_ioctl(fd, #request, request __VA_OPT__(, ) __VA_ARGS__)
 
 }  // namespace
@@ -49,11 +59,15 @@ int Kvm::max_vcpus() const {
 
 Result<std::vector<kvm_cpuid_entry2>> Kvm::supported_cpuid() const {
   constexpr uint32_t kMostEntries = 256;  // KVM_MAX_CPUID_ENTRIES
-  std::vector<std::byte> buffer(sizeof(kvm_cpuid2) + kMostEntries * sizeof(kvm_cpuid_entry2));
-  auto* list = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  list->nent = kMostEntries;
-  if (auto done = TWOFOLD_IOCTL(fd_.get(), KVM_GET_SUPPORTED_CPUID, list); !done) return pass_on(done);
-  return std::vector<kvm_cpuid_entry2>(list->entries, list->entries + list->nent);
+  std::vector<std::byte> buffer(sizeof(CpuidHeader) + kMostEntries * sizeof(kvm_cpuid_entry2));
+  CpuidHeader header = {kMostEntries, 0};
+  std::memcpy(buffer.data(), &header, sizeof header);
+  const auto done = checked_ioctl(fd_.get(), "KVM_GET_SUPPORTED_CPUID", kGetSupportedCpuid, buffer.data());
+  if (!done) return pass_on(done);
+  std::memcpy(&header, buffer.data(), sizeof header);
+  std::vector<kvm_cpuid_entry2> entries(header.nent);
+  std::memcpy(entries.data(), buffer.data() + sizeof header, entries.size() * sizeof(kvm_cpuid_entry2));
+  return entries;
 }
 
 Result<Vm> Kvm::create_vm() const {
@@ -144,11 +158,11 @@ Status Vcpu::set_sregs(const kvm_sregs& sregs) const {
 }
 
 Status Vcpu::set_cpuid(std::span<const kvm_cpuid_entry2> entries) const {
-  std::vector<std::byte> buffer(sizeof(kvm_cpuid2) + entries.size_bytes());
-  auto* list = reinterpret_cast<kvm_cpuid2*>(buffer.data());
-  list->nent = static_cast<uint32_t>(entries.size());
-  std::memcpy(list->entries, entries.data(), entries.size_bytes());
-  return TWOFOLD_IOCTL(fd_.get(), KVM_SET_CPUID2, list);
+  const CpuidHeader header = {static_cast<uint32_t>(entries.size()), 0};
+  std::vector<std::byte> buffer(sizeof header + entries.size_bytes());
+  std::memcpy(buffer.data(), &header, sizeof header);
+  std::memcpy(buffer.data() + sizeof header, entries.data(), entries.size_bytes());
+  return checked_ioctl(fd_.get(), "KVM_SET_CPUID2", kSetCpuid2, buffer.data());
 }
 
 Result<kvm_lapic_state> Vcpu::lapic() const {
