@@ -6,7 +6,7 @@
 
 namespace twofold::kernel {
 
-constinit FaultCounts fault_counts;
+constinit FaultCounts fault_counts{};
 
 namespace {
 

@@ -7,7 +7,7 @@
 
 namespace twofold::kernel {
 
-constinit BootInfo boot_info;
+constinit BootInfo boot_info{};
 
 namespace {
 

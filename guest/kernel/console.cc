@@ -18,9 +18,9 @@ constexpr uint8_t kDelete = 0x7f;
 constexpr uint32_t kLineMax = 256;  // with the newline
 constexpr uint32_t kReadyMax = 2048;
 
-constinit uint8_t line[kLineMax];  // being typed
+constinit uint8_t line[kLineMax]{};  // being typed
 uint32_t line_length = 0;
-constinit uint8_t ready[kReadyMax];  // finished lines: a ring
+constinit uint8_t ready[kReadyMax]{};  // finished lines: a ring
 uint32_t ready_start = 0;
 uint32_t ready_used = 0;
 

@@ -5,9 +5,9 @@
 
 namespace twofold::kernel {
 
-constinit Cpu cpus[kMaxCpus];
+constinit Cpu cpus[kMaxCpus]{};
 constinit uint32_t cpu_count = 1;
-constinit BigKernelLock big_kernel_lock;
+constinit BigKernelLock big_kernel_lock{};
 
 namespace {
 

@@ -10,7 +10,7 @@ namespace twofold::kernel {
 namespace {
 
 constexpr uint32_t kMaxOpenFiles = 256;
-constinit File files[kMaxOpenFiles];
+constinit File files[kMaxOpenFiles]{};
 
 int32_t read_regular(File& file, UserBuffer& buffer) {
   int32_t total = 0;

@@ -27,7 +27,7 @@ struct Region {
 };
 
 constexpr uint32_t kMaxRegions = BootInfo::kMaxRanges + 4;
-constinit Region regions[kMaxRegions];
+constinit Region regions[kMaxRegions]{};
 uint32_t region_count = 0;
 
 Frame* frame_table = nullptr;  // by frame number; an entry is valid once its region's frontier has passed it

@@ -8,7 +8,7 @@ namespace twofold::kernel::initrd {
 namespace {
 
 constexpr uint32_t kMaxNodes = 256;
-constinit Node nodes[kMaxNodes];  // the root is the first
+constinit Node nodes[kMaxNodes]{};  // the root is the first
 uint32_t node_count = 0;
 
 // cpio(5), "New ASCII Format": fixed-width hexadecimal fields.

@@ -29,7 +29,7 @@ struct [[gnu::packed]] DescriptorTable {
   uint32_t base;
 };
 
-constinit Gate table[256];
+constinit Gate table[256]{};
 
 }  // namespace
 

@@ -10,9 +10,9 @@ namespace {
 constexpr uint32_t kScratchPage = kDeviceWindow;  // of phys_copy
 constexpr PageEntry kKernelRw = kPresent | kWritable;
 
-alignas(kPageSize) constinit PageEntry window_table[kEntriesPerTable];
-alignas(kPageSize) constinit PageEntry low_table[kEntriesPerTable];  // the first 4 MiB of the direct map
-uint32_t window_used = 1;                                            // pages; the first is kScratchPage
+alignas(kPageSize) constinit PageEntry window_table[kEntriesPerTable]{};
+alignas(kPageSize) constinit PageEntry low_table[kEntriesPerTable]{};  // the first 4 MiB of the direct map
+uint32_t window_used = 1;                                              // pages; the first is kScratchPage
 
 // Sets the processor's view of the kernel's half anew, global pages included.
 void flush_all() {

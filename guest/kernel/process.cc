@@ -11,7 +11,7 @@
 
 namespace twofold::kernel {
 
-constinit Process processes[guest_abi::kMaxProcs];
+constinit Process processes[guest_abi::kMaxProcs]{};
 
 namespace {
 
