@@ -16,31 +16,31 @@ constexpr uint32_t kUserTop = kKernBase;        // the user stack grows down fro
 constexpr uint32_t kSyscallVector = 0x40;
 
 enum Syscall : uint32_t {
-  kSysFork = 1,   // () -> child's pid in the parent, 0 in the child
-  kSysExec,       // (path, argv: null-terminated array) -> does not return on success
-  kSysExit,       // (status) -> does not return
-  kSysWait,       // (int* status or null) -> pid of a reaped child, -kEChild if none
-  kSysKill,       // (pid) -> 0; the victim exits with status kKilledStatus
-  kSysGetpid,     // ()
-  kSysSbrk,       // (delta bytes) -> the old break; memory comes zeroed on first touch
-  kSysSleep,      // (ticks) -> 0 after at least that many timer ticks
-  kSysUptime,     // () -> timer ticks since boot
-  kSysOpen,       // (path, flags) -> fd
-  kSysRead,       // (fd, buf, n) -> bytes; 0 at the end; directories yield whole Dirents
-  kSysWrite,      // (fd, buf, n) -> bytes
-  kSysClose,      // (fd)
-  kSysDup,        // (fd) -> lowest free fd
-  kSysPipe,       // (int fds[2]) -> fds[0] reads, fds[1] writes
-  kSysFstat,      // (fd, Stat*)
-  kSysMemstat,    // (MemStat*, sizeof) -> bytes filled; grows at its end only
-  kSysProcs,      // (ProcInfo*, max) -> processes written
-  kSysShutdown,   // (value) -> writes value to the debug-exit port; does not return
-  kSysCmdline,    // (buf, n) -> length of the kernel command line, copied with its NUL, cut at n
+  kSysFork = 1,  // () -> child's pid in the parent, 0 in the child
+  kSysExec,      // (path, argv: null-terminated array) -> does not return on success
+  kSysExit,      // (status) -> does not return
+  kSysWait,      // (int* status or null) -> pid of a reaped child, -kEChild if none; -kEFault reaps nothing
+  kSysKill,      // (pid) -> 0; the victim exits with status kKilledStatus. -kENoent: none, or a zombie; -kEInval: pid 1
+  kSysGetpid,    // ()
+  kSysSbrk,      // (delta bytes) -> the old break; memory comes zeroed on first touch
+  kSysSleep,     // (ticks) -> 0 after at least that many timer ticks
+  kSysUptime,    // () -> timer ticks since boot
+  kSysOpen,      // (path, flags) -> fd
+  kSysRead,      // (fd, buf, n) -> bytes; 0 at the end; directories yield whole Dirents
+  kSysWrite,     // (fd, buf, n) -> bytes
+  kSysClose,     // (fd)
+  kSysDup,       // (fd) -> lowest free fd
+  kSysPipe,      // (int fds[2]) -> fds[0] reads, fds[1] writes
+  kSysFstat,     // (fd, Stat*)
+  kSysMemstat,   // (MemStat*, sizeof) -> bytes filled; grows at its end only
+  kSysProcs,     // (ProcInfo*, max) -> processes written
+  kSysShutdown,  // (value) -> writes value to the debug-exit port; does not return
+  kSysCmdline,   // (buf, n) -> length of the kernel command line; copies min(n, length + 1) bytes, its NUL included
   kSyscallCount,
 };
 
 enum Errno : int32_t {
-  kENoent = 2,   // no such file, or no such process
+  kENoent = 2,  // no such file, or no such process
   kEIo = 5,
   kE2Big = 7,
   kENoexec = 8,
@@ -76,15 +76,15 @@ struct Dirent {
 
 // Pages unless a name says otherwise. Counters run from boot.
 struct MemStat {
-  uint32_t total;           // all RAM that the allocator was ever given
+  uint32_t total;  // all RAM that the allocator was ever given
   uint32_t free;
-  uint32_t kernel;          // kernel image, kernel stacks and tables
-  uint32_t page_table;      // page directories and page tables of processes
-  uint32_t user;            // frames that hold user pages, each counted once
-  uint32_t user_shared;     // of those, mapped more than once (copy-on-write after fork)
-  uint32_t faults_zero;     // demand-zero faults served
-  uint32_t faults_cow;      // copy-on-write faults served, by copy or by taking the last reference
-  uint32_t faults_killed;   // faults that ended a process
+  uint32_t kernel;         // kernel image, kernel stacks and tables
+  uint32_t page_table;     // page directories and page tables of processes
+  uint32_t user;           // frames that hold user pages, each counted once
+  uint32_t user_shared;    // of those, mapped more than once (copy-on-write after fork)
+  uint32_t faults_zero;    // demand-zero faults served
+  uint32_t faults_cow;     // copy-on-write faults served, by copy or by taking the last reference
+  uint32_t faults_killed;  // faults that ended a process
   uint32_t ticks_per_second;
 };
 
@@ -96,7 +96,7 @@ struct ProcInfo {
   uint32_t state;     // ProcState
   uint32_t resident;  // pages mapped in user space
   uint32_t cr3;
-  uint32_t ticks;     // timer ticks spent running
+  uint32_t ticks;  // timer ticks spent running
   char name[16];
 };
 

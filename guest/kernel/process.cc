@@ -72,6 +72,18 @@ void close_files(Process& process) {
   }
 }
 
+// Frees a zombie, once its status is where the current process wants it.
+int32_t reap(Process& zombie, UserAddr status_address) {
+  const int32_t pid = zombie.pid;
+  const int32_t status = zombie.exit_status;
+  if (status_address != 0) {
+    const int32_t error = copy_to_user(current_process().space, status_address, &status, sizeof(status));
+    if (error != 0) return error;
+  }
+  free_process(zombie);
+  return pid;
+}
+
 }  // namespace
 
 void set_process_name(Process& process, const char* path) {
@@ -139,22 +151,12 @@ void exit_process(int32_t status) {
 
 int32_t wait_for_child(UserAddr status_address) {
   Process& self = current_process();
-  if (status_address != 0) {  // find out before there is a status to lose
-    const int32_t zero = 0;
-    if (const int32_t error = copy_to_user(self.space, status_address, &zero, sizeof(zero)); error != 0) return error;
-  }
   for (;;) {
     bool any = false;
     for (Process& child : processes) {
       if (child.pid == 0 || child.parent != &self) continue;
       any = true;
-      if (child.state != guest_abi::kProcZombie) continue;
-      const int32_t pid = child.pid;
-      const int32_t status = child.exit_status;
-      free_process(child);
-      if (status_address == 0) return pid;
-      const int32_t error = copy_to_user(self.space, status_address, &status, sizeof(status));
-      return error != 0 ? error : pid;
+      if (child.state == guest_abi::kProcZombie) return reap(child, status_address);
     }
     if (!any) return -guest_abi::kEChild;
     if (!sleep_on(&self)) return -guest_abi::kEChild;

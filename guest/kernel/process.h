@@ -45,7 +45,8 @@ int32_t fork_process();
 int32_t wait_for_child(UserAddr status_address);
 [[noreturn]] void exit_process(int32_t status);
 
-// Marks a process so that it ends soon. Returns 0, -kENoent, or -kEInval for the first process.
+// Marks a process so that it ends soon. Returns 0, -kENoent (zombies too), or -kEInval for
+// the first process.
 int32_t kill_process(int32_t pid);
 
 // What ^C does: kills all but the first process and its children, that is, all that a shell has started.

@@ -7,6 +7,7 @@ namespace twofold::kernel::x86 {
 
 constexpr uint32_t kCr0Monitor = 1u << 1;
 constexpr uint32_t kCr0Emulate = 1u << 2;
+constexpr uint32_t kCr0TaskSwitched = 1u << 3;
 constexpr uint32_t kCr0NumericError = 1u << 5;
 constexpr uint32_t kCr0WriteProtect = 1u << 16;
 constexpr uint32_t kCr4LargePages = 1u << 4;
