@@ -75,12 +75,15 @@ lab_verdict() {
   return "$kExitLabFailure"
 }
 
+# lab_last_lines WORK-DIR: why it died, as far as its console and its emulator tell: from the first sign of a kernel bug on, else
+# the end.
 lab_last_lines() {
-  local file
+  local file bug
   for file in console emulator; do
     [[ -s $1/$file ]] || continue
+    bug=$(grep -a -n -m 1 -E 'Kernel panic|BUG:|Oops:|general protection|lab-init: FAILED' "$1/$file" | cut -d: -f1) || true
     printf -- '--- last lines of the lab'\''s %s ---\n' "$file" >&2
-    tail -n 25 "$1/$file" | tr -d '\r' >&2
+    if [[ $bug ]]; then sed -n "$bug,$((bug + 24))p" "$1/$file"; else tail -n 25 "$1/$file"; fi | tr -d '\r' >&2
   done
   printf -- '---\n' >&2
 }
