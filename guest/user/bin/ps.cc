@@ -1,0 +1,38 @@
+// ps: the processes, with the page directory each runs on.
+#include "guest/user/ulib/print.h"
+#include "guest/user/ulib/syscall.h"
+
+namespace {
+
+const char* state_text(uint32_t state) {
+  switch (state) {
+    case guest_abi::kProcEmbryo:
+      return "embryo";
+    case guest_abi::kProcSleeping:
+      return "sleep";
+    case guest_abi::kProcRunnable:
+      return "ready";
+    case guest_abi::kProcRunning:
+      return "run";
+    case guest_abi::kProcZombie:
+      return "zombie";
+    default:
+      return "?";
+  }
+}
+
+guest_abi::ProcInfo list[guest_abi::kMaxProcs];
+
+}  // namespace
+
+int main() {
+  const int32_t count = ulib::procs(list, guest_abi::kMaxProcs);
+  if (count < 0) ulib::die("ps: %s", ulib::error_text(count));
+  ulib::print("%5s %5s  %-6s %8s %10s %6s  %s\n", "PID", "PPID", "STATE", "RES KiB", "CR3", "TICKS", "NAME");
+  for (int32_t i = 0; i < count; ++i) {
+    const guest_abi::ProcInfo& process = list[i];
+    ulib::print("%5d %5d  %-6s %8u 0x%08x %6u  %s\n", process.pid, process.parent, state_text(process.state),
+                process.resident * 4, process.cr3, process.ticks, process.name);
+  }
+  return 0;
+}

@@ -1,0 +1,169 @@
+// usertests [-v] [core | section…]: checks the kernel from the outside, one line a case. Without a section it runs
+// all; `core` runs the quick cases of all. The exit status is 0 only if at least one case ran and none failed.
+#include "guest/user/ulib/time.h"
+#include "guest/user/usertests/check.h"
+
+namespace usertests {
+namespace {
+
+const Section* const kSections[] = {
+    &kFilesSection,   &kPipesSection,      &kProcessesSection,   &kStatusSection,   &kArgumentsSection,
+    &kExecSection,    &kHeapSection,       &kCopyOnWriteSection, &kPointersSection, &kProtectionSection,
+    &kMachineSection, &kSchedulingSection, &kProgramsSection,    &kStressSection,
+};
+
+constexpr uint32_t kCaseLimitSeconds = 100;  // then the case counts as hung; generous, for slow emulators
+
+struct Totals {
+  uint32_t passed = 0;
+  uint32_t failed = 0;
+};
+
+// What must be the same before and after each case.
+struct Resources {
+  uint32_t free_pages;
+  uint32_t user_pages;
+  uint32_t table_pages;
+  int32_t processes;
+
+  bool operator==(const Resources& other) const {
+    return free_pages == other.free_pages && user_pages == other.user_pages && table_pages == other.table_pages &&
+           processes == other.processes;
+  }
+};
+
+Resources measure() {
+  const MemStat stat = memory();
+  return Resources{stat.free, stat.user, stat.page_table, process_count()};
+}
+
+// Measures until the figures are as `before`, since init reaps orphans in its own time; gives up after a second.
+Resources measure_settled(const Resources& before) {
+  Resources now = measure();
+  for (uint32_t turn = 0; turn < 100 && !(now == before); ++turn) {
+    sleep_ticks(1);
+    now = measure();
+  }
+  return now;
+}
+
+// Runs the case in a child that a second child kills at the time limit. Returns its status.
+int32_t run_limited(const Section& section, const Case& test) {
+  const int32_t pid = start([&] {
+    begin_case(section.name, test.name);
+    test.run();
+  });
+  const int32_t watchdog = start([&] {
+    sleep_hundredths(kCaseLimitSeconds * 100);
+    print("       %s/%s: no end after %u s\n", section.name, test.name, kCaseLimitSeconds);
+    kill(pid);
+  });
+  int32_t result = 0;
+  for (int ended = 0; ended < 2; ++ended) {
+    int32_t status = 0;
+    if (wait(&status) != pid) continue;
+    result = status;
+    kill(watchdog);
+  }
+  return result;
+}
+
+bool run_case(const Section& section, const Case& test, bool verbose) {
+  const Resources before = measure();
+  const uint32_t start_ticks = uptime_ticks();
+  const int32_t status = run_limited(section, test);
+  const uint32_t ticks = uptime_ticks() - start_ticks;
+  const Resources after = measure_settled(before);
+  if (status == kCheckFailedStatus) return false;  // the check has spoken
+  if (status != 0) {
+    print("FAILED %s/%s: its process ended with status %d\n", section.name, test.name, status);
+    return false;
+  }
+  if (!(after == before)) {
+    print("FAILED %s/%s: left behind %d free, %d user, %d page-table pages, %d processes\n", section.name, test.name,
+          static_cast<int32_t>(after.free_pages - before.free_pages),
+          static_cast<int32_t>(after.user_pages - before.user_pages),
+          static_cast<int32_t>(after.table_pages - before.table_pages), after.processes - before.processes);
+    return false;
+  }
+  if (verbose) {
+    print("ok     %s/%s (%u ticks)\n", section.name, test.name, ticks);
+  } else {
+    print("ok     %s/%s\n", section.name, test.name);
+  }
+  return true;
+}
+
+void do_nothing() {}
+
+// The runner's first forks touch pages of its own for the first time; after two, its memory is steady.
+void warm_up() {
+  const Section section{"warm-up", nullptr, 0};
+  const Case nothing{"nothing", do_nothing};
+  for (int turn = 0; turn < 2; ++turn) {
+    const Resources before = measure();
+    run_limited(section, nothing);
+    measure_settled(before);
+  }
+}
+
+struct Options {
+  bool verbose = false;
+  bool core = false;
+  int first_name = 1;  // argv from here on: sections
+};
+
+bool is_selected(const Section& section, const Options& options, int argc, char** argv) {
+  if (options.core || options.first_name >= argc) return true;
+  for (int i = options.first_name; i < argc; ++i) {
+    if (equal(argv[i], section.name)) return true;
+  }
+  return false;
+}
+
+bool all_known(const Options& options, int argc, char** argv) {
+  for (int i = options.first_name; i < argc; ++i) {
+    bool known = options.core;
+    for (const Section* section : kSections) known = known || equal(argv[i], section->name);
+    if (known) continue;
+    print("usertests: no section %s. Sections: core", argv[i]);
+    for (const Section* section : kSections) print(" %s", section->name);
+    print("\n");
+    return false;
+  }
+  return true;
+}
+
+int run_all(int argc, char** argv) {
+  Options options;
+  if (options.first_name < argc && equal(argv[options.first_name], "-v")) {
+    options.verbose = true;
+    ++options.first_name;
+  }
+  if (options.first_name < argc && equal(argv[options.first_name], "core")) {
+    options.core = true;
+    ++options.first_name;
+  }
+  if (!all_known(options, argc, argv)) return 2;
+  warm_up();
+  Totals totals;
+  for (const Section* section : kSections) {
+    if (!is_selected(*section, options, argc, argv)) continue;
+    for (uint32_t i = 0; i < section->count; ++i) {
+      const Case& test = section->cases[i];
+      if (options.core && test.cost != Cost::kQuick) continue;
+      ++(run_case(*section, test, options.verbose) ? totals.passed : totals.failed);
+    }
+  }
+  print("usertests: %u passed, %u failed\n", totals.passed, totals.failed);
+  return totals.passed > 0 && totals.failed == 0 ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace usertests
+
+int main(int argc, char** argv) {
+  // What exec'd copies of this program do for the cases.
+  if (argc >= 2 && ulib::equal(argv[1], "--exec-check")) return usertests::exec_check(argc, argv);
+  return usertests::run_all(argc, argv);
+}
