@@ -1,5 +1,5 @@
 // The kernel command line: words separated by blanks, each `name` or `name=value`; a value in double quotes may
-// hold blanks. The kernel's own options: quiet (no banner).
+// hold blanks. The kernel's own options: quiet (no banner), die=… (die.h).
 #pragma once
 
 #include <stdint.h>

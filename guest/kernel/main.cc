@@ -3,6 +3,7 @@
 #include "guest/kernel/cmdline.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/devices.h"
+#include "guest/kernel/die.h"
 #include "guest/kernel/firmware_tables.h"
 #include "guest/kernel/frames.h"
 #include "guest/kernel/initrd.h"
@@ -68,6 +69,7 @@ extern "C" [[noreturn]] void kernel_main(PhysAddr start_info) {
   const uint32_t running_cpus = smp::start_processors();
   cmdline::Option quiet;
   if (!cmdline::find("quiet", &quiet)) print_banner(platform, running_cpus, calibrated);
+  die_if_told();
   create_first_process();
   timer::start();
   idle_loop();
