@@ -43,12 +43,11 @@ class Registration {
 
  private:
   friend class Registry;
-  Registration(std::string name, std::string socket_path, UniqueFd listener, UniqueFd directory);
+  Registration(std::string name, std::string socket_path, UniqueFd listener);
 
   std::string name_;
   std::string socket_path_;
   UniqueFd listener_;
-  UniqueFd directory_;
 };
 
 // Thread safety: immutable once opened; processes exclude each other through the directory's lock.
@@ -74,10 +73,9 @@ class Registry {
   [[nodiscard]] Result<RegisteredVm> find(std::string_view name) const;
 
  private:
-  Registry(std::string path, UniqueFd directory) : path_(std::move(path)), directory_(std::move(directory)) {}
+  explicit Registry(std::string path) : path_(std::move(path)) {}
 
   std::string path_;
-  UniqueFd directory_;
 };
 
 // 1 to 64 of A-Z a-z 0-9 . _ -, and not starting with a dot or a dash.

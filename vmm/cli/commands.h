@@ -1,0 +1,30 @@
+// The commands that look at running VMs and at the host. Each returns the process's exit status: 0, or 1 with one line
+// on stderr.
+#pragma once
+
+#include <string>
+
+#include "vmm/control/vm_service.h"
+
+namespace twofold::cli {
+
+inline constexpr int kOk = 0;
+inline constexpr int kFailed = 1;
+inline constexpr int kBadUsage = 2;
+
+// `twofold ps [VM]`: the VMs that run or, with a VM, its guest's processes.
+int ps_command(const std::string& vm, bool json);
+
+// `twofold walk [VM] GVA`. An empty `vm` means the only one that runs; so for the next.
+int walk_command(const std::string& vm, const WalkRequest& request, bool json);
+
+// `twofold pause|resume|stop [VM]`: `state` is the API's word, "paused", "running" or "stopped".
+int state_command(const std::string& vm, const std::string& state);
+
+// `twofold doctor`. 0 if this host can run guests.
+int doctor_command(bool json);
+
+// Prints "twofold: error: …" and returns `status`.
+int complain(const std::string& message, int status);
+
+}  // namespace twofold::cli

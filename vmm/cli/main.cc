@@ -1,0 +1,205 @@
+// `twofold`: what the command line says, handed to the command that does it.
+#include <CLI/CLI.hpp>
+#include <algorithm>
+
+#include "vmm/base/log.h"
+#include "vmm/cli/commands.h"
+#include "vmm/cli/run_options.h"
+#include "vmm/control/numbers.h"
+#include "vmm/control/registry.h"
+
+namespace twofold::cli {
+
+namespace {
+
+constexpr const char* kFooter = R"(Start here:
+  twofold doctor                                   what this host can do, and the mend for what it cannot
+  twofold run twofold-guest.elf --initrd root.cpio our own guest, to its shell; Ctrl-A x ends it
+  twofold ps                                       the VMs that run
+  twofold walk 0x5123 --process sh                 that address, through both dimensions of page tables
+
+Sizes are whole numbers with a suffix K, M, G or T (powers of 1024). Numbers are decimal, or hexadecimal after 0x.
+Where a VM is optional, it may be left out when just one runs.
+
+Exit status: 0 done, 1 failed, 2 wrong usage; 'run' has more, see 'twofold run --help'.)";
+
+constexpr const char* kRunFooter = R"(Examples:
+  twofold run twofold-guest.elf --initrd root.cpio
+  twofold run kernel.elf --memory 256M --cpus 2 --append "quiet" --disk root.img,ro --disk data.img
+  twofold run kernel.elf --console file:console.log --name a &
+
+KERNEL is a 32-bit ELF file with a PVH note or a Multiboot 1 header, as 'qemu -kernel' takes it.
+On the terminal, Ctrl-A x ends the guest and Ctrl-A a sends Ctrl-A itself.
+
+Exit status:
+  odd   the guest's own verdict V, written to port 0xf4: (V << 1) | 1, as QEMU's isa-debug-exit has it
+  2     wrong usage or bad input (not an ELF file, memory of 0 bytes, …): nothing was started
+  4     this host cannot run it: see 'twofold doctor'
+  100   the guest died of a triple fault
+  102   KVM internal error
+  104   a KVM exit that is not understood (registers and a page walk are printed)
+  106   stopped on request: SIGINT, SIGTERM, SIGHUP, Ctrl-A x, or 'twofold stop')";
+
+constexpr const char* kWalkFooter = R"(Examples:
+  twofold walk 0x5123                     with the CR3 that vCPU 0 has loaded
+  twofold walk a 0x5123 --process sh      in the process 'sh' of VM 'a' (see 'twofold ps a')
+  twofold walk 0x80100000 --cr3 0x3ff000 --json
+
+Shows every step: CR3, PDE and PTE with their flags, the guest-physical address; then the second dimension: the host
+virtual address, the state of the host page and, for root, its physical frame; and how many memory references the walk
+takes, here and with large pages. The guest stands still while it is walked.)";
+
+struct WalkArguments {
+  std::vector<std::string> positional;  // [VM] GVA
+  std::string cr3;
+  std::string pid;
+  std::string process;
+  std::string vcpu;
+};
+
+// Everything that any command can be told.
+struct Arguments {
+  std::string log_level = "info";
+  RunArguments run;
+  WalkArguments walk;
+  std::string vm;  // of ps, pause, resume and stop
+  bool json = false;
+};
+
+// Takes an optional number option; leaves `to` unset if it was not given.
+template <typename T>
+Status take_number(const char* option, const std::string& text, uint64_t most, std::optional<T>& to) {
+  if (text.empty()) return {};
+  const auto number = parse_number(text, most);
+  if (!number) return fail("{}: {}", option, number.error().message);
+  to = static_cast<T>(*number);
+  return {};
+}
+
+Result<WalkRequest> to_walk_request(const WalkArguments& arguments) {
+  WalkRequest request;
+  const auto gva = parse_number(arguments.positional.back());
+  if (!gva) return fail("GVA: {}", gva.error().message);
+  request.gva = Gva{*gva};
+  if (auto done = take_number("--cr3", arguments.cr3, UINT64_MAX, request.cr3); !done) return pass_on(done);
+  if (auto done = take_number("--pid", arguments.pid, UINT32_MAX, request.pid); !done) return pass_on(done);
+  if (auto done = take_number("--vcpu", arguments.vcpu, UINT32_MAX, request.vcpu); !done) return pass_on(done);
+  if (!arguments.process.empty()) request.process = arguments.process;
+  return request;
+}
+
+void add_run(CLI::App& app, RunArguments& arguments) {
+  CLI::App* run = app.add_subcommand("run", "Run a guest until it ends")->footer(kRunFooter);
+  run->add_option("KERNEL", arguments.kernel, "The guest's kernel file")->required();
+  run->add_option("--memory", arguments.memory, "Guest memory")->capture_default_str()->type_name("SIZE");
+  run->add_option("--cpus", arguments.cpus, "Virtual CPUs, 1 to 8")->capture_default_str()->type_name("N");
+  run->add_option("--initrd", arguments.initrd, "A file handed to the kernel in memory")->type_name("FILE");
+  run->add_option("--append", arguments.append, "The kernel's command line")->type_name("TEXT");
+  run->add_option("--disk", arguments.disks, "A raw disk image as a virtio-blk device; may be repeated")
+      ->type_name("FILE[,ro]")
+      ->expected(1)
+      ->take_all()
+      ->allow_extra_args(false);
+  run->add_option("--name", arguments.name, "What the VM is called in 'twofold ps' (default vm-PID)")
+      ->type_name("NAME");
+  run->add_option("--console", arguments.console, "Where the serial console goes: stdio, file:PATH or none")
+      ->capture_default_str()
+      ->type_name("WHERE");
+  run->add_option("--stats", arguments.stats, "Write what the run cost to this file, as JSON")->type_name("FILE");
+}
+
+void add_walk(CLI::App& app, Arguments& arguments) {
+  CLI::App* walk = app.add_subcommand("walk", "Show the two-dimensional page walk of a guest-virtual address");
+  walk->footer(kWalkFooter);
+  walk->add_option("[VM] GVA", arguments.walk.positional, "The VM, and the address")->required()->expected(1, 2);
+  auto* cr3 = walk->add_option("--cr3", arguments.walk.cr3, "Take this page directory")->type_name("GPA");
+  auto* pid = walk->add_option("--pid", arguments.walk.pid, "Take this process's")->type_name("N");
+  auto* process = walk->add_option("--process", arguments.walk.process, "The same, by name")->type_name("NAME");
+  walk->add_option("--vcpu", arguments.walk.vcpu, "Whose registers count (default 0)")->type_name("N");
+  walk->add_flag("--json", arguments.json, "Print JSON");
+  cr3->excludes(pid)->excludes(process);
+  pid->excludes(process);
+}
+
+void add_others(CLI::App& app, Arguments& arguments) {
+  CLI::App* ps = app.add_subcommand("ps", "List the VMs that run or, with a VM, the processes of its guest");
+  ps->add_option("VM", arguments.vm, "The VM to look into");
+  ps->add_flag("--json", arguments.json, "Print JSON");
+  const auto add_state = [&](const char* name, const char* help) {
+    app.add_subcommand(name, help)->add_option("VM", arguments.vm, "The VM; may be left out when just one runs");
+  };
+  add_state("pause", "Hold a VM's CPUs");
+  add_state("resume", "Let a paused VM run on");
+  add_state("stop", "End a VM; its 'run' exits with status 106");
+  CLI::App* doctor = app.add_subcommand("doctor", "Check what this host can do; exit status 0 if it can run guests");
+  doctor->add_flag("--json", arguments.json, "Print JSON");
+  app.add_subcommand("version", "Print the version");
+}
+
+// One line, whatever CLI11 says.
+int complain_of_usage(const CLI::App& app, std::string message) {
+  std::replace(message.begin(), message.end(), '\n', ' ');
+  const auto chosen = app.get_subcommands();
+  const std::string command = chosen.empty() ? "" : chosen.front()->get_name() + " ";
+  return complain(fmt::format("{} (see 'twofold {}--help')", message, command), kBadUsage);
+}
+
+int dispatch(const CLI::App& app, const Arguments& arguments) {
+  const std::string command = app.get_subcommands().front()->get_name();
+  if (command == "run") {
+    const auto options = to_run_options(arguments.run);
+    return options ? run_command(*options) : complain_of_usage(app, options.error().message);
+  }
+  if (command == "walk") {
+    const auto request = to_walk_request(arguments.walk);
+    if (!request) return complain_of_usage(app, request.error().message);
+    const auto& words = arguments.walk.positional;
+    return walk_command(words.size() == 2 ? words.front() : "", *request, arguments.json);
+  }
+  if (command == "ps") return ps_command(arguments.vm, arguments.json);
+  if (command == "pause") return state_command(arguments.vm, "paused");
+  if (command == "resume") return state_command(arguments.vm, "running");
+  if (command == "stop") return state_command(arguments.vm, "stopped");
+  if (command == "doctor") return doctor_command(arguments.json);
+  fmt::print("twofold {}\n", TWOFOLD_VERSION);
+  return kOk;
+}
+
+int main_command(int argc, char** argv) {
+  Arguments arguments;
+  CLI::App app("Twofold: a hypervisor for memory overcommit on Linux/KVM");
+  app.footer(kFooter);
+  app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
+  app.set_help_flag("-h,--help", "Print this help");
+  app.add_option("--log-level", arguments.log_level, "Least level of messages shown on stderr")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"trace", "debug", "info", "warning", "error", "critical", "off"}))
+      ->type_name("LEVEL");
+  app.require_subcommand(1);
+  app.fallthrough();  // --log-level may come after the command too
+  add_run(app, arguments.run);
+  add_walk(app, arguments);
+  add_others(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    // Success is how CLI11 says that help was asked for.
+    if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
+    return complain_of_usage(app, error.what());
+  }
+  init_log(arguments.log_level);
+  return dispatch(app, arguments);
+}
+
+}  // namespace
+
+int complain(const std::string& message, int status) {
+  fmt::print(stderr, "twofold: error: {}\n", message);
+  return status;
+}
+
+}  // namespace twofold::cli
+
+int main(int argc, char** argv) {
+  return twofold::cli::main_command(argc, argv);
+}

@@ -1,0 +1,56 @@
+#include "vmm/cli/run_options.h"
+
+#include "vmm/control/numbers.h"
+#include "vmm/control/registry.h"
+
+namespace twofold::cli {
+
+Result<DiskOption> parse_disk(std::string_view text) {
+  constexpr std::string_view kReadOnly = ",ro";
+  DiskOption disk;
+  disk.read_only = text.ends_with(kReadOnly);
+  if (disk.read_only) text.remove_suffix(kReadOnly.size());
+  if (text.empty()) return fail("--disk wants FILE or FILE,ro");
+  disk.path = text;
+  return disk;
+}
+
+Result<ConsoleOption> parse_console(std::string_view text) {
+  constexpr std::string_view kFile = "file:";
+  if (text == "stdio") return ConsoleOption{ConsoleKind::kStdio, {}};
+  if (text == "none") return ConsoleOption{ConsoleKind::kNone, {}};
+  if (text.starts_with(kFile) && text.size() > kFile.size()) {
+    return ConsoleOption{ConsoleKind::kFile, std::string(text.substr(kFile.size()))};
+  }
+  return fail("--console '{}' is none of stdio, none and file:PATH", text);
+}
+
+Result<RunOptions> to_run_options(const RunArguments& arguments) {
+  RunOptions options;
+  options.kernel = arguments.kernel;
+  options.initrd = arguments.initrd;
+  options.append = arguments.append;
+  options.name = arguments.name;
+  options.stats = arguments.stats;
+
+  const auto memory = parse_size(arguments.memory);
+  if (!memory) return fail("--memory: {}", memory.error().message);
+  options.memory_bytes = *memory;
+  const auto cpus = parse_number(arguments.cpus, UINT32_MAX);
+  if (!cpus) return fail("--cpus: {}", cpus.error().message);
+  options.cpus = static_cast<uint32_t>(*cpus);
+  if (!options.name.empty()) {
+    if (const auto valid = check_vm_name(options.name); !valid) return fail("--name: {}", valid.error().message);
+  }
+  for (const std::string& text : arguments.disks) {
+    auto disk = parse_disk(text);
+    if (!disk) return pass_on(disk);
+    options.disks.push_back(std::move(*disk));
+  }
+  auto console = parse_console(arguments.console);
+  if (!console) return pass_on(console);
+  options.console = std::move(*console);
+  return options;
+}
+
+}  // namespace twofold::cli
