@@ -3,7 +3,7 @@
 # and cached (busybox, kernel modules, scripts/lab/init), and the payload of this run (see payload.sh).
 
 # Modules a lab may load, by the lab or device that wants them; dependencies are found by modprobe.
-readonly kLabModules=(kvm-amd kvm-intel virtio_blk ata_piix sd_mod tun)
+readonly kLabModules=(kvm-amd kvm-intel virtio_blk ata_piix sd_mod)
 
 # What making the archives takes, for lab_need.
 # shellcheck disable=SC2034  # used by the emulators
