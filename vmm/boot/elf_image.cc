@@ -60,7 +60,7 @@ Result<ElfSegment> check_segment(const BootFile& file, size_t number, const GElf
     return fail("{}: segment {} of {} bytes at {:#x} runs past the last address; link it lower", file.complaint(),
                 number, header.p_memsz, header.p_paddr);
   }
-  return ElfSegment{header.p_offset, header.p_filesz, Gpa{header.p_paddr}, header.p_vaddr, header.p_memsz};
+  return ElfSegment{number, header.p_offset, header.p_filesz, Gpa{header.p_paddr}, header.p_vaddr, header.p_memsz};
 }
 
 // A descriptor of 4 or 8 bytes as a number: Linux writes PVH's entry with the width of its own pointers.

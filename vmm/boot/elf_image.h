@@ -13,6 +13,7 @@ namespace twofold {
 
 // A PT_LOAD with something in it (System V ABI, "Program Header").
 struct ElfSegment {
+  size_t number = 0;        // of its program header, as readelf -l counts
   uint64_t offset = 0;      // in the file
   uint64_t file_bytes = 0;  // copied from the file
   Gpa paddr;

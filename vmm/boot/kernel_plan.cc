@@ -55,9 +55,8 @@ Result<KernelPlan> plan_elf(const BootFile& file, const ElfImage& image) {
   KernelPlan plan;
   plan.protocol = image.pvh_entry ? BootProtocol::kPvh : BootProtocol::kMultiboot;
   plan.inspect_table = image.inspect_table;
-  for (size_t i = 0; i < image.segments.size(); ++i) {
-    const ElfSegment& segment = image.segments[i];
-    plan.segments.push_back({fmt::format("segment {}", i), segment.offset, segment.file_bytes,
+  for (const ElfSegment& segment : image.segments) {
+    plan.segments.push_back({fmt::format("segment {}", segment.number), segment.offset, segment.file_bytes,
                              GpaRange{segment.paddr, segment.memory_bytes}});
   }
   const uint64_t entry = image.pvh_entry ? *image.pvh_entry : image.physical_entry();

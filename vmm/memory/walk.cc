@@ -62,6 +62,7 @@ constexpr Geometry kFourLevelGeometry = {kFourLevels, 9, 8, bits(51, 12)};
 EntryFlags decode(uint64_t raw, bool maps_page, bool large) {
   EntryFlags flags;
   flags.present = (raw & kEntryPresent) != 0;
+  if (!flags.present) return flags;  // the other bits are then the operating system's
   flags.writable = (raw & bit(1)) != 0;
   flags.user = (raw & bit(2)) != 0;
   flags.write_through = (raw & bit(3)) != 0;
@@ -158,10 +159,6 @@ HostTranslation translate(const GuestMemory& memory, const PagemapSource& pagema
   return translation;
 }
 
-unsigned nested_levels(const HostTranslation& translation) {
-  return translation.nested_page_bytes >= 2 * MiB ? kNestedLevels - 1 : kNestedLevels;
-}
-
 }  // namespace
 
 PagingMode PagingState::mode() const {
@@ -199,9 +196,13 @@ TwoDimensionalWalk walk_two_dimensions(const GuestMemory& memory, const PagemapS
   return walk;
 }
 
+unsigned count_references(const HostTranslation& translation) {
+  return translation.nested_page_bytes >= 2 * MiB ? kNestedLevels - 1 : kNestedLevels;
+}
+
 unsigned count_references(const TwoDimensionalWalk& walk) {
   unsigned references = 0;
-  for (const HostTranslation& translation : walk.host) references += nested_levels(translation);
+  for (const HostTranslation& translation : walk.host) references += count_references(translation);
   const auto entries_read =
       std::count_if(walk.guest.steps.begin(), walk.guest.steps.end(), [](const WalkStep& step) { return step.read; });
   return references + static_cast<unsigned>(entries_read);

@@ -13,7 +13,8 @@ namespace {
 
 using nlohmann::json;
 
-constexpr size_t kLeft = 10;  // columns that the name of a step takes
+constexpr size_t kLeft = 10;    // columns that the name of a step takes
+constexpr size_t kWidth = 100;  // columns of all
 
 // Getters that never throw: what is missing or of another type comes back empty.
 const json& member(const json& object, const char* key) {
@@ -96,6 +97,7 @@ std::string split_picture(const json& walk) {
     names += fmt::format(" {:^{}}", label, width);
   }
   if (top.empty()) return "";
+  names.erase(names.find_last_not_of(' ') + 1);
   return fmt::format("\n  {}\n  {}┐\n  {}│\n  {}┘\n  {}\n", bits_line, top, middle, bottom, names);
 }
 
@@ -106,8 +108,8 @@ std::string host_state(const json& host) {
   if (state != "present") return state;
   const json& mapping = member(host, "mapping_bytes");
   std::string line = mapping.is_null() ? "present" : format_size(number(host, "mapping_bytes").value_or(0)) + " page";
-  if (flag(host, "zero_page")) line += ", all zeros";
-  if (flag(host, "file_or_shared")) line += ", merged";
+  if (flag(host, "zero_page")) line += ", zeros";
+  if (flag(host, "file_or_shared")) line += ", shared";
   return line;
 }
 
@@ -126,25 +128,41 @@ std::string second_dimension(const std::string& gpa, const json& host) {
   return line + " " + host_state(host);
 }
 
-std::string flag_words(const json& step) {
-  std::string words;
+std::vector<std::string> flag_words(const json& step) {
+  std::vector<std::string> words;
+  bool user = false;
   for (const json& word : member(step, "flags")) {
-    if (word.is_string()) words += (words.empty() ? "" : " ") + word.get<std::string>();
+    if (!word.is_string()) continue;
+    words.push_back(word.get<std::string>());
+    user = user || word == "user";
   }
-  if (const auto os_bits = number(step, "os_bits").value_or(0); os_bits != 0) words += fmt::format(" os={}", os_bits);
-  return words.empty() ? "not present" : words;
+  if (words.empty()) return {"not present"};
+  if (!user) words.emplace_back("kernel-only");
+  if (const auto os_bits = number(step, "os_bits").value_or(0); os_bits != 0) {
+    words.push_back(fmt::format("os={}", os_bits));
+  }
+  return words;
 }
 
 std::string step_lines(const json& step, bool maps_page) {
   const std::string name = fmt::format("{}[{}]", text(step, "name"), number_text(step, "index"));
-  std::string lines =
-      fmt::format("  {:<{}} {}\n", name, kLeft, second_dimension(address(step, "gpa"), member(step, "host")));
+  const std::string gpa = address(step, "gpa");
+  std::string lines = fmt::format("  {:<{}} {}\n", name, kLeft, second_dimension(gpa, member(step, "host")));
   if (!member(step, "value").is_string()) return lines;
-  std::string target;
+  const std::string indent = fmt::format("  {:<{}} ", "", kLeft);
+  std::string line = fmt::format("{}holds {}:", indent, address(step, "value"));
   if (member(step, "target").is_string()) {
-    target = fmt::format(" {} at GPA {},", maps_page ? "page" : "table", address(step, "target"));
+    line += fmt::format(" {} at GPA {},", maps_page ? "page" : "table", address(step, "target"));
   }
-  return lines + fmt::format("  {:<{}} holds {}:{} {}\n", "", kLeft, address(step, "value"), target, flag_words(step));
+  for (const std::string& word : flag_words(step)) {
+    if (line.size() + 1 + word.size() > kWidth) {
+      lines += line + "\n";
+      line = indent + word;
+    } else {
+      line += " " + word;
+    }
+  }
+  return lines + line + "\n";
 }
 
 std::string access_text(const json& result) {
@@ -154,7 +172,9 @@ std::string access_text(const json& result) {
 }
 
 std::string walk_lines(const json& walk) {
-  std::string lines = "\n  the guest's dimension ─▶ the hypervisor's\n\n";
+  std::string lines = fmt::format("\n  {0:<{1}} {2:<20}{3}\n  {0:<{1}} {4:<20}{5}\n", "", kLeft,
+                                  "1st dimension:", "2nd dimension: the VMM's memory behind the guest's,",
+                                  "the guest's tables", "and the host's pages behind that");
   const json& steps = member(walk, "steps");
   const json& result = member(walk, "result");
   if (!steps.empty()) {
@@ -185,14 +205,27 @@ std::string reference_table(const json& by_page_size) {
   return table;
 }
 
+// " = PDE 4+1, PTE 4+1, byte 4": each address is translated by the second dimension, each entry then read.
+std::string reference_sum(const json& walk) {
+  std::string sum;
+  const auto add = [&sum](const std::string& name, const json& part, bool is_entry) {
+    const uint64_t references = number(part, "references").value_or(0);
+    const bool read = is_entry && member(part, "value").is_string() && references > 0;
+    sum += fmt::format("{} {} {}{}", sum.empty() ? " =" : ",", name, references - (read ? 1 : 0), read ? "+1" : "");
+  };
+  for (const json& step : member(walk, "steps")) add(text(step, "name"), step, true);
+  if (member(walk, "result").is_object()) add("byte", member(walk, "result"), false);
+  return sum;
+}
+
 std::string reference_lines(const json& walk) {
   const json& references = member(walk, "references");
   if (!references.is_object()) return "";
   const bool faulted = member(walk, "fault").is_object() && !member(walk, "result").is_object();
   return fmt::format(
-      "\n  Memory references to find the byte, with nothing cached: {}{}.\n"
-      "  An n-level guest table under an m-level nested one takes (n+1)(m+1)-1; a large page saves a level:\n{}",
-      number_text(references, "this_walk"), faulted ? " up to the fault" : "",
+      "\n  Memory references, nothing cached: {}{}{}\n"
+      "  n guest levels over m nested ones take (n+1)(m+1)-1; a large page saves a level:\n{}",
+      number_text(references, "this_walk"), faulted ? " up to the fault" : "", reference_sum(walk),
       reference_table(member(references, "by_page_size")));
 }
 
