@@ -112,6 +112,9 @@ constexpr unsigned count_references(unsigned guest_levels, unsigned nested_level
   return (guest_levels + 1) * (nested_levels + 1) - 1;
 }
 
+// Of one address: the levels of the second dimension that translate it.
+unsigned count_references(const HostTranslation& translation);
+
 // The same for a walk as it went, with each address at its own mapping size. Where the walk faulted: up to there.
 unsigned count_references(const TwoDimensionalWalk& walk);
 

@@ -95,6 +95,7 @@ json step_json(const WalkStep& step, const HostTranslation& host) {
               {"flags", flags_json(step.flags)},
               {"os_bits", step.flags.os_bits},
               {"target", nullptr},
+              {"references", count_references(host) + (step.read ? 1 : 0)},
               {"host", host_json(host)}};
   if (step.read) out["value"] = hex(step.raw);
   if (step.target) out["target"] = hex(step.target->value);
@@ -139,9 +140,10 @@ json walk_to_json(const TwoDimensionalWalk& walk) {
               {"references", nullptr}};
   for (size_t i = 0; i < guest.steps.size(); ++i) out["steps"].push_back(step_json(guest.steps[i], walk.host[i]));
   if (guest.gpa) {
-    out["result"] = {{"gpa", hex(guest.gpa->value)},   {"page_bytes", guest.page_bytes},
-                     {"writable", guest.writable},     {"user", guest.user},
-                     {"executable", guest.executable}, {"host", host_json(walk.host.back())}};
+    out["result"] = {{"gpa", hex(guest.gpa->value)},       {"page_bytes", guest.page_bytes},
+                     {"writable", guest.writable},         {"user", guest.user},
+                     {"executable", guest.executable},     {"references", count_references(walk.host.back())},
+                     {"host", host_json(walk.host.back())}};
   }
   if (guest.fault != WalkFault::kNone) out["fault"] = {{"name", fault_name(guest)}, {"text", fault_text(guest)}};
   const bool walked = guest.fault != WalkFault::kUnsupportedMode && guest.fault != WalkFault::kAddressTooWide;
