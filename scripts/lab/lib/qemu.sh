@@ -16,6 +16,8 @@ qemu_lab() {
   local lab=$1 work=$2
   shift 2
   lab_need qemu-system-x86_64:qemu-system-x86 "${kBaseNeeds[@]}"
+  LAB_QEMU=(qemu-system-x86_64)
+  [[ $lab == svm ]] && emulator_get
   kernel_get
   initramfs_base "$LAB_KERNEL"
   local config=(LAB="$lab" LAB_KVM="$(qemu_kvm_module "$lab")" LAB_MODULES= LAB_DISK=
@@ -34,7 +36,7 @@ qemu_lab() {
   : >"$work/stdout"
   : >"$work/stderr"
   # ioeventfd=off: what the lab has written is in the file before it goes on, so nothing is lost when it powers off.
-  lab_start "$work" qemu-system-x86_64 -M pc "${accelerator[@]}" -smp "$LAB_CPUS" -m "$LAB_MEMORY" \
+  lab_start "$work" "${LAB_QEMU[@]}" -M pc "${accelerator[@]}" -smp "$LAB_CPUS" -m "$LAB_MEMORY" \
     -nodefaults -no-user-config -display none -no-reboot -serial "file:$work/console" \
     -device virtio-serial-pci,ioeventfd=off \
     -chardev "file,id=stdout,path=$work/stdout" -device virtserialport,chardev=stdout,nr=1 \
