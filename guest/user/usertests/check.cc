@@ -63,19 +63,25 @@ MemStat memory() {
   return stat;
 }
 
-ProcInfo process_info(int32_t pid) {
+ProcessList list_processes() {
   static ProcInfo list[kMaxProcs];
+  // All of it, so that which pages are touched does not depend on how many processes there are.
+  memset(list, 0, sizeof(list));
   const int32_t count = procs(list, kMaxProcs);
   CHECK(count > 0);
-  for (int32_t i = 0; i < count; ++i) {
-    if (list[i].pid == pid) return list[i];
+  return ProcessList{list, count};
+}
+
+ProcInfo process_info(int32_t pid) {
+  const ProcessList processes = list_processes();
+  for (int32_t i = 0; i < processes.count; ++i) {
+    if (processes.list[i].pid == pid) return processes.list[i];
   }
   return ProcInfo{};
 }
 
 int32_t process_count() {
-  static ProcInfo list[kMaxProcs];
-  return procs(list, kMaxProcs);
+  return list_processes().count;
 }
 
 bool reaches_state(int32_t pid, ProcState state) {

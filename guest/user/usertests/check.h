@@ -133,6 +133,13 @@ void check_killed(const Place& place, Body body) {
   if (memory().faults_killed != before + 1) fail_values(place, memory().faults_killed - before, 1);
 }
 
+// All processes, until the next call.
+struct ProcessList {
+  const guest_abi::ProcInfo* list;
+  int32_t count;
+};
+ProcessList list_processes();
+
 // The ProcInfo of `pid`; state kProcUnused if there is none.
 guest_abi::ProcInfo process_info(int32_t pid);
 int32_t process_count();
