@@ -167,7 +167,7 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
 
 int main_command(int argc, char** argv) {
   Arguments arguments;
-  CLI::App app("Twofold: a hypervisor for memory overcommit on Linux/KVM");
+  CLI::App app("Twofold: a hypervisor for memory overcommit on Linux/KVM", "twofold");
   app.footer(kFooter);
   app.option_defaults()->multi_option_policy(CLI::MultiOptionPolicy::Throw);
   app.set_help_flag("-h,--help", "Print this help");
@@ -185,7 +185,8 @@ int main_command(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     // Success is how CLI11 says that help was asked for.
     if (error.get_exit_code() == static_cast<int>(CLI::ExitCodes::Success)) return app.exit(error);
-    return complain_of_usage(app, error.what());
+    const auto unknown = app.get_subcommands().empty() ? app.remaining() : std::vector<std::string>{};
+    return complain_of_usage(app, unknown.empty() ? error.what() : fmt::format("no command '{}'", unknown.front()));
   }
   init_log(arguments.log_level);
   return dispatch(app, arguments);
