@@ -25,7 +25,7 @@ bool copy_file(const char* path) {
     ulib::print_to(ulib::kStderr, "cat: %s: %s\n", path, ulib::error_text(fd));
     return false;
   }
-  guest_abi::Stat stat;
+  guest_abi::Stat stat = {};
   const bool directory = ulib::fstat(fd, &stat) == 0 && stat.type == guest_abi::kFileDirectory;
   if (directory) ulib::print_to(ulib::kStderr, "cat: %s: is a directory\n", path);
   const bool copied = !directory && copy_out(fd, path);

@@ -59,7 +59,7 @@ int main(int argc, char** argv) {
   uint32_t wanted = UINT32_MAX;
   if (argc > 2 || (argc == 2 && !ulib::parse_number(argv[1], 100000, &wanted))) ulib::die("usage: forktest [N]");
   mark_all(kParentMark);
-  int32_t start[2];
+  int32_t start[2] = {-1, -1};
   const int32_t piped = ulib::pipe(start);
   if (piped < 0) ulib::die("forktest: pipe: %s", ulib::error_text(piped));
 

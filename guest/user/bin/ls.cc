@@ -33,7 +33,7 @@ bool list_directory(int32_t fd, const char* path) {
 bool list(const char* path) {
   const int32_t fd = ulib::open(path, guest_abi::kOpenRead);
   if (fd < 0) return complain(path, fd);
-  guest_abi::Stat stat;
+  guest_abi::Stat stat = {};
   const int32_t result = ulib::fstat(fd, &stat);
   bool listed = true;
   if (result < 0) {

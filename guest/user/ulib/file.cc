@@ -34,7 +34,7 @@ int32_t read_line(int32_t fd, char* line, uint32_t capacity) {
   uint32_t size = 0;
   bool any = false;
   bool cut = false;
-  char character;
+  char character = 0;
   // One byte at a time: what follows the line belongs to whoever reads next, maybe another process.
   while (read(fd, &character, 1) == 1) {
     any = true;
@@ -52,16 +52,17 @@ int32_t read_line(int32_t fd, char* line, uint32_t capacity) {
 
 char* load_file(const char* path, int32_t* error) {
   const int32_t fd = open(path, guest_abi::kOpenRead);
-  guest_abi::Stat stat;
-  int32_t result = fd < 0 ? fd : fstat(fd, &stat);
-  char* text = nullptr;
-  if (result == 0 && stat.type != guest_abi::kFileRegular) result = -guest_abi::kEIsdir;
-  if (result == 0) {
-    text = static_cast<char*>(allocate(stat.size + 1));
-    result = text == nullptr ? -guest_abi::kENomem : read_all(fd, text, stat.size);
+  if (fd < 0) {
+    *error = fd;
+    return nullptr;
   }
-  if (fd >= 0) close(fd);
-  if (result < 0) {
+  guest_abi::Stat stat = {};
+  int32_t result = fstat(fd, &stat);
+  if (result == 0 && stat.type != guest_abi::kFileRegular) result = -guest_abi::kEIsdir;
+  auto* text = result == 0 ? static_cast<char*>(allocate(stat.size + 1)) : nullptr;
+  if (result == 0) result = text != nullptr ? read_all(fd, text, stat.size) : -guest_abi::kENomem;
+  close(fd);
+  if (text == nullptr || result < 0) {
     release(text);
     *error = result;
     return nullptr;

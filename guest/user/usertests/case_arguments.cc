@@ -171,6 +171,8 @@ int exec_check(int argc, char** argv) {
   return 1;
 }
 
-const Section kArgumentsSection = section("arguments", kCases);
+Section arguments_section() {
+  return section("arguments", kCases);
+}
 
 }  // namespace usertests

@@ -206,6 +206,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kCopyOnWriteSection = section("copy-on-write", kCases);
+Section copy_on_write_section() {
+  return section("copy-on-write", kCases);
+}
 
 }  // namespace usertests

@@ -128,6 +128,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kExecSection = section("exec", kCases);
+Section exec_section() {
+  return section("exec", kCases);
+}
 
 }  // namespace usertests

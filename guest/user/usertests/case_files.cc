@@ -51,7 +51,7 @@ void open_takes_lowest_descriptor() {
 
 void bad_descriptors() {
   char byte = 0;
-  Stat stat;
+  Stat stat = {};
   const int32_t bad[] = {-1, 3, static_cast<int32_t>(kMaxFiles), 0x7fffffff, INT32_MIN};
   CHECK_EQ(count_open_files(), 3);
   for (const int32_t fd : bad) {
@@ -85,7 +85,7 @@ void descriptors_run_out() {
 }
 
 void read_in_pieces() {
-  char whole[512];
+  char whole[512] = {};
   const int32_t fd = open(kMotd, kOpenRead);
   const int32_t size = read(fd, whole, sizeof(whole));
   CHECK(size > 16 && size < static_cast<int32_t>(sizeof(whole)));
@@ -118,7 +118,7 @@ void read_nothing() {
 
 void read_whole_program() {
   const int32_t fd = open("/bin/usertests", kOpenRead);
-  Stat stat;
+  Stat stat = {};
   CHECK_EQ(fstat(fd, &stat), 0);
   CHECK_EQ(stat.type, kFileRegular);
   CHECK(stat.size > 20000);
@@ -140,7 +140,7 @@ void files_are_read_only() {
 bool lists(const char* path, const char* name, uint32_t type) {
   const int32_t fd = open(path, kOpenRead);
   CHECK(fd >= 0);
-  Dirent entry;
+  Dirent entry = {};
   int32_t got;
   bool found = false;
   while ((got = read(fd, &entry, sizeof(entry))) == static_cast<int32_t>(sizeof(entry))) {
@@ -167,7 +167,7 @@ void directories() {
 void directories_in_whole_entries() {
   const int32_t fd = open("/bin", kOpenRead);
   Dirent entries[3];
-  Dirent first;
+  Dirent first = {};
   CHECK_EQ(read(fd, entries, sizeof(Dirent) - 1), -kEInval);
   CHECK_EQ(read(fd, entries, 1), -kEInval);
   CHECK_EQ(read(fd, entries, 2 * sizeof(Dirent) + 7), 2 * sizeof(Dirent));
@@ -199,10 +199,10 @@ void dup_shares_the_offset() {
 }
 
 void stat_of_each_type() {
-  Stat file;
-  Stat folder;
-  Stat end;
-  Stat console;
+  Stat file = {};
+  Stat folder = {};
+  Stat end = {};
+  Stat console = {};
   CHECK_EQ(fstat(open(kMotd, kOpenRead), &file), 0);
   CHECK_EQ(file.type, kFileRegular);
   CHECK(file.size > 0);
@@ -245,6 +245,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kFilesSection = section("files", kCases);
+Section files_section() {
+  return section("files", kCases);
+}
 
 }  // namespace usertests

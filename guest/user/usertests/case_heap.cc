@@ -162,6 +162,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kHeapSection = section("heap", kCases);
+Section heap_section() {
+  return section("heap", kCases);
+}
 
 }  // namespace usertests

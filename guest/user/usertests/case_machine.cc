@@ -230,6 +230,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kMachineSection = section("machine", kCases);
+Section machine_section() {
+  return section("machine", kCases);
+}
 
 }  // namespace usertests

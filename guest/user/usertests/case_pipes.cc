@@ -211,6 +211,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kPipesSection = section("pipes", kCases);
+Section pipes_section() {
+  return section("pipes", kCases);
+}
 
 }  // namespace usertests

@@ -241,6 +241,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kPointersSection = section("pointers", kCases);
+Section pointers_section() {
+  return section("pointers", kCases);
+}
 
 }  // namespace usertests

@@ -217,6 +217,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kProcessesSection = section("processes", kCases);
+Section processes_section() {
+  return section("processes", kCases);
+}
 
 }  // namespace usertests

@@ -29,7 +29,7 @@ void store(uint32_t address) {
   *at(address) = 0x5a;
 }
 void jump(uint32_t address) {
-  reinterpret_cast<void (*)()>(address)();
+  asm volatile("call *%0" ::"r"(address) : "eax", "ecx", "edx", "memory", "cc");
 }
 
 void kernel_reads() {
@@ -192,6 +192,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kProtectionSection = section("protection", kCases);
+Section protection_section() {
+  return section("protection", kCases);
+}
 
 }  // namespace usertests

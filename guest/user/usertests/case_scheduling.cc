@@ -122,6 +122,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kSchedulingSection = section("scheduling", kCases);
+Section scheduling_section() {
+  return section("scheduling", kCases);
+}
 
 }  // namespace usertests

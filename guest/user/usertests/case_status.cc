@@ -156,6 +156,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kStatusSection = section("status", kCases);
+Section status_section() {
+  return section("status", kCases);
+}
 
 }  // namespace usertests

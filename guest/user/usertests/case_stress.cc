@@ -171,6 +171,8 @@ const Case kCases[] = {
 
 }  // namespace
 
-const Section kStressSection = section("stress", kCases);
+Section stress_section() {
+  return section("stress", kCases);
+}
 
 }  // namespace usertests

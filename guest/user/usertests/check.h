@@ -36,20 +36,20 @@ constexpr Section section(const char* name, const Case (&cases)[N]) {
   return Section{name, cases, N};
 }
 
-extern const Section kArgumentsSection;
-extern const Section kCopyOnWriteSection;
-extern const Section kExecSection;
-extern const Section kFilesSection;
-extern const Section kHeapSection;
-extern const Section kMachineSection;
-extern const Section kPipesSection;
-extern const Section kPointersSection;
-extern const Section kProcessesSection;
-extern const Section kProgramsSection;
-extern const Section kProtectionSection;
-extern const Section kSchedulingSection;
-extern const Section kStatusSection;
-extern const Section kStressSection;
+Section arguments_section();
+Section copy_on_write_section();
+Section exec_section();
+Section files_section();
+Section heap_section();
+Section machine_section();
+Section pipes_section();
+Section pointers_section();
+Section processes_section();
+Section programs_section();
+Section protection_section();
+Section scheduling_section();
+Section status_section();
+Section stress_section();
 
 // Begins a case: what it prints on failure names it, and tells the case's process from its children.
 void begin_case(const char* section, const char* name);

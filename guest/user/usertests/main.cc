@@ -6,10 +6,11 @@
 namespace usertests {
 namespace {
 
-const Section* const kSections[] = {
-    &kFilesSection,   &kPipesSection,      &kProcessesSection,   &kStatusSection,   &kArgumentsSection,
-    &kExecSection,    &kHeapSection,       &kCopyOnWriteSection, &kPointersSection, &kProtectionSection,
-    &kMachineSection, &kSchedulingSection, &kProgramsSection,    &kStressSection,
+using SectionFunction = Section (*)();
+constexpr SectionFunction kSections[] = {
+    files_section,   pipes_section,      processes_section,     status_section,   arguments_section,
+    exec_section,    heap_section,       copy_on_write_section, pointers_section, protection_section,
+    machine_section, scheduling_section, programs_section,      stress_section,
 };
 
 constexpr uint32_t kCaseLimitSeconds = 100;  // then the case counts as hung; generous, for slow emulators
@@ -138,10 +139,10 @@ bool is_selected(const Section& section, const Options& options, int argc, char*
 bool all_known(const Options& options, int argc, char** argv) {
   for (int i = options.first_name; i < argc; ++i) {
     bool known = options.core;
-    for (const Section* section : kSections) known = known || equal(argv[i], section->name);
+    for (const SectionFunction section : kSections) known = known || equal(argv[i], section().name);
     if (known) continue;
     print("usertests: no section %s. Sections: core", argv[i]);
-    for (const Section* section : kSections) print(" %s", section->name);
+    for (const SectionFunction section : kSections) print(" %s", section().name);
     print("\n");
     return false;
   }
@@ -161,12 +162,13 @@ int run_all(int argc, char** argv) {
   if (!all_known(options, argc, argv)) return 2;
   warm_up();
   Totals totals;
-  for (const Section* section : kSections) {
-    if (!is_selected(*section, options, argc, argv)) continue;
-    for (uint32_t i = 0; i < section->count; ++i) {
-      const Case& test = section->cases[i];
+  for (const SectionFunction get_section : kSections) {
+    const Section section = get_section();
+    if (!is_selected(section, options, argc, argv)) continue;
+    for (uint32_t i = 0; i < section.count; ++i) {
+      const Case& test = section.cases[i];
       if (options.core && test.cost != Cost::kQuick) continue;
-      const bool passed = run_case(*section, test, options.verbose);
+      const bool passed = run_case(section, test, options.verbose);
       ++(passed ? totals.passed : totals.failed);
       if (!passed) kill_strays();
     }

@@ -186,7 +186,7 @@ void write_file(const std::string& path, const Bytes& bytes) {
   file.write(reinterpret_cast<const char*>(bytes.data()), static_cast<std::streamsize>(bytes.size()));
   if (!file.flush()) {
     fprintf(stderr, "make_hostile_elf: cannot write %s\n", path.c_str());
-    exit(1);
+    std::_Exit(1);
   }
 }
 
@@ -195,7 +195,7 @@ Bytes read_file(const char* path) {
   Bytes bytes((std::istreambuf_iterator<char>(file)), std::istreambuf_iterator<char>());
   if (bytes.empty()) {
     fprintf(stderr, "make_hostile_elf: cannot read %s\n", path);
-    exit(1);
+    std::_Exit(1);
   }
   return bytes;
 }
