@@ -6,7 +6,7 @@
 namespace twofold::kernel::cmdline {
 namespace {
 
-constinit char line[2048]{};
+constinit char line[4096]{};
 uint32_t line_length = 0;
 
 bool is_blank(char character) {

@@ -14,7 +14,7 @@ struct Option {
   uint32_t value_length;
 };
 
-// Copies the line, NUL-terminated at guest-physical `address` (0: no line), cut at 2047 characters.
+// Copies the line, NUL-terminated at guest-physical `address` (0: no line), cut at 4095 characters.
 void init(uint64_t address);
 
 // The whole line and its length.

@@ -7,8 +7,8 @@ namespace twofold::kernel::timer {
 
 constexpr uint32_t kTicksPerSecond = 100;
 
-// Measures the LAPIC timer for about 2 ms. Without a PIT that counts, assumes 1 GHz (what KVM and QEMU have) and
-// returns false. Called once; REQUIRES: lapic::init
+// Measures the LAPIC timer for about 2 ms, longer if the measurements disagree. Without a PIT that counts, assumes 1
+// GHz (what KVM and QEMU have) and returns false. Called once; REQUIRES: lapic::init
 bool calibrate();
 
 // Starts this processor's ticks.
