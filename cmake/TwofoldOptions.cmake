@@ -9,6 +9,11 @@ if(TWOFOLD_SANITIZE)
   target_link_options(twofold_options INTERFACE -fsanitize=${TWOFOLD_SANITIZE})
 endif()
 
+if(TWOFOLD_BUILD_FUZZERS)
+  # Coverage in the libraries too, or a fuzzer sees no further than its own file.
+  target_compile_options(twofold_options INTERFACE -fsanitize=fuzzer-no-link)
+endif()
+
 find_package(Threads REQUIRED)
 find_package(PkgConfig REQUIRED)
 

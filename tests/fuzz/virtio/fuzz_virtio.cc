@@ -1,0 +1,24 @@
+// A hostile virtio driver: queue bytes, descriptors, register writes and notifications in any order.
+//
+//   fuzz_virtio -max_len=4096 -max_total_time=60 tests/fuzz/virtio/corpus
+//
+// A crashing input belongs into corpus/, where the unit tests replay it.
+#include <spdlog/spdlog.h>
+
+#include <cstdio>
+#include <cstdlib>
+
+#include "tests/support/virtio_script.h"
+
+extern "C" int LLVMFuzzerInitialize(int* /*argc*/, char*** /*argv*/) {
+  spdlog::set_level(spdlog::level::off);
+  return 0;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
+  if (const char* wrong = twofold::testing::run_virtio_script({data, size})) {
+    std::fprintf(stderr, "%s\n", wrong);
+    std::abort();
+  }
+  return 0;
+}
