@@ -60,7 +60,10 @@ struct Presence {
 Presence look(const std::string& path) {
   const UnixConnection connection = connect_unix(path, kConnectPatience);
   if (connection.fd) return {true, false, connection.peer_pid};
-  return {connection.error == EAGAIN, connection.error == ECONNREFUSED, 0};
+  // A file that is no socket refuses connections too, and is not ours to remove.
+  struct stat about = {};
+  const bool stale = connection.error == ECONNREFUSED && ::lstat(path.c_str(), &about) == 0 && S_ISSOCK(about.st_mode);
+  return {connection.error == EAGAIN, stale, 0};
 }
 
 // The user's directory for runtime files, and what ours is called in it.

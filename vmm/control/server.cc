@@ -11,6 +11,7 @@
 #include <system_error>
 #include <vector>
 
+#include "vmm/base/log.h"
 #include "vmm/control/http.h"
 #include "vmm/control/routes.h"
 
@@ -183,7 +184,10 @@ void ControlServer::serve() {
     const bool room = connections.size() < limits_.max_connections;
     polled.assign({{stop_.get(), POLLIN, 0}, {registration_.listener(), static_cast<short>(room ? POLLIN : 0), 0}});
     for (const auto& connection : connections) polled.push_back({connection->fd(), connection->events(), 0});
-    if (::poll(polled.data(), polled.size(), poll_timeout(connections)) < 0 && errno != EINTR) return;
+    if (::poll(polled.data(), polled.size(), poll_timeout(connections)) < 0 && errno != EINTR) {
+      spdlog::warn("the control socket of '{}' is served no longer: poll failed: {}", name(), errno_text(errno));
+      return;
+    }
     if (polled[0].revents != 0) return;
 
     const auto now = Clock::now();
