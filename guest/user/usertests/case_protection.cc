@@ -117,8 +117,7 @@ void privileged_instructions() {
   CHECK_KILLED(asm volatile("sti"));
   CHECK_KILLED(asm volatile("hlt"));
   CHECK_KILLED(asm volatile("clts"));
-  CHECK_KILLED(asm volatile("invd"));
-  CHECK_KILLED(asm volatile("wbinvd"));
+  // Not INVD and WBINVD: on emulated AMD-V they are intercepted before their privilege check, and KVM skips them.
   CHECK_KILLED(asm volatile("invlpg 0"));
   CHECK_KILLED(asm volatile("lgdt %0" ::"m"(table)));
   CHECK_KILLED(asm volatile("lidt %0" ::"m"(table)));
