@@ -141,6 +141,12 @@ Response handle_request(VmService& vm, const Request& request) {
   return response;
 }
 
+std::vector<std::string> route_names() {
+  std::vector<std::string> names;
+  for (const Route& route : kRoutes) names.push_back(fmt::format("{} {}", route.method, route.path));
+  return names;
+}
+
 nlohmann::json to_json(const VmInfo& info) {
   nlohmann::json json = {
       {"name", info.name},

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <vector>
 
 #include "vmm/control/http.h"
 #include "vmm/control/vm_service.h"
@@ -10,6 +12,9 @@ namespace twofold {
 
 // Answers one request. What is wrong with it is found before the VM is touched, so a 4xx means that nothing changed.
 [[nodiscard]] http::Response handle_request(VmService& vm, const http::Request& request);
+
+// "GET /vm", "PUT /vm/state", …: every route there is.
+[[nodiscard]] std::vector<std::string> route_names();
 
 // GET /vm's body.
 [[nodiscard]] nlohmann::json to_json(const VmInfo& info);

@@ -3,6 +3,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+#include <regex>
+
 #include "tests/unit/control/fakes.h"
 
 namespace twofold {
@@ -11,6 +14,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::UnorderedElementsAreArray;
 using Query = std::vector<std::pair<std::string, std::string>>;
 
 http::Response get(VmService& vm, const std::string& path, const Query& query = {}) {
@@ -144,6 +148,27 @@ TEST(Routes, UnknownPathsAndMethodsAreRefused) {
   EXPECT_EQ(handle_request(vm, {"GET", "/vm", {}, "{}"}).status, 400);
   EXPECT_EQ(handle_request(vm, {"PUT", "/vm/state", {{"a", "b"}}, R"({"state": "paused"})"}).status, 400);
   EXPECT_THAT(vm.calls(), IsEmpty());
+}
+
+// Reads no YAML but this file's own layout: paths indented by two, their methods by four.
+std::vector<std::string> documented_routes() {
+  std::ifstream file(TWOFOLD_OPENAPI);
+  std::vector<std::string> routes;
+  std::string path;
+  for (std::string line; std::getline(file, line);) {
+    std::smatch match;
+    if (std::regex_match(line, match, std::regex("  (/[a-z/]*):"))) path = match[1];
+    if (std::regex_match(line, match, std::regex("    (get|put|post|delete|patch):"))) {
+      std::string method = match[1];
+      for (char& c : method) c = static_cast<char>(c - 'a' + 'A');
+      routes.push_back(method + " " + path);
+    }
+  }
+  return routes;
+}
+
+TEST(Routes, OpenApiDocumentsEachOfThem) {
+  EXPECT_THAT(documented_routes(), UnorderedElementsAreArray(route_names()));
 }
 
 }  // namespace
