@@ -134,7 +134,7 @@ int session() {
   heading("Where does address 0x5123 of a process really lie? The walk in two dimensions");
   a.type("touchmem 1 60 &");
   (void)a.until_prompt();
-  if (!a.process().wait_for("holding", 30s)) throw std::runtime_error("touchmem did not come to hold its memory");
+  if (!a.process().wait_for("verified", 30s)) throw std::runtime_error("touchmem did not come to hold its memory");
   int status = run_twofold({"walk", "alpha", "0x5123", "--process", "touchmem"});
 
   heading("What each guest takes of the host's memory");

@@ -93,6 +93,7 @@ Process::Process(std::vector<std::string> argv, Terminal terminal, std::vector<s
   errors_fd_ = std::move(errors.read);
   if (master) {
     terminal_ = master.get();
+    slave_ = std::move(slave);
     input_ = UniqueFd(::dup(master.get()));
     output_fd_ = std::move(master);
   } else {

@@ -65,6 +65,7 @@ class Process {
   UniqueFd output_fd_;
   UniqueFd errors_fd_;
   int terminal_ = -1;
+  UniqueFd slave_;  // held open, so that the terminal outlives the child and its settings can be looked at
   std::string output_;
   std::string errors_;
   size_t seen_ = 0;

@@ -13,7 +13,7 @@ TEST(Console, PipedInputIsNotLostHoweverLong) {
   for (int i = 0; i < 100; ++i) script += "echo line-" + std::to_string(i) + "-" + std::to_string(i * i) + "\n";
   shell.send(script);
   for (int i = 0; i < 100; ++i) {
-    const auto expected = "\nline-" + std::to_string(i) + "-" + std::to_string(i * i);
+    const auto expected = "$ line-" + std::to_string(i) + "-" + std::to_string(i * i);
     ASSERT_TRUE(shell.wait_for(expected, kLimit)) << i << "\n" << shell.output();
   }
 }
@@ -34,7 +34,7 @@ TEST(Console, ScriptFromARegularFile) {
       run({"/bin/sh", "-c",
            twofold_binary() + " run " + guest_kernel() + " --initrd " + guest_initrd() + " < " + dir.path("script")},
           kLimit);
-  EXPECT_NE(done.output.find("\nfrom-a-file"), std::string::npos) << done.output;
+  EXPECT_NE(done.output.find("$ from-a-file"), std::string::npos) << done.output;
 }
 
 TEST(Console, ToAFile) {

@@ -54,7 +54,6 @@ TEST(Kill, TermRestoresTheTerminalAtAnyMoment) {
       ::usleep(random() % 300000);
     }
     termios after = {};
-    // The slave side must outlive the child for its settings to be read; the master does that.
     guest.signal(SIGTERM);
     const auto ending = guest.wait(kLimit);
     ASSERT_TRUE(ending) << "round " << round;
