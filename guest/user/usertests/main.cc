@@ -13,7 +13,7 @@ constexpr SectionFunction kSections[] = {
     machine_section, scheduling_section, programs_section,      stress_section,
 };
 
-constexpr uint32_t kCaseLimitSeconds = 100;  // then the case counts as hung; generous, for slow emulators
+constexpr uint32_t kCaseLimitSeconds = 60;  // then the case counts as hung; generous, for slow emulators
 
 struct Totals {
   uint32_t passed = 0;
