@@ -13,19 +13,19 @@ inline constexpr uint64_t kPageSize = uint64_t{1} << kPageShift;
 
 struct Gfn {
   uint64_t value = 0;
-  auto operator<=>(const Gfn&) const = default;
+  auto operator<=>(const Gfn&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 misreads it
 };
 
 struct Gpa {
   uint64_t value = 0;
-  auto operator<=>(const Gpa&) const = default;
+  auto operator<=>(const Gpa&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 misreads it
   [[nodiscard]] constexpr Gfn gfn() const { return Gfn{value >> kPageShift}; }
   constexpr Gpa operator+(uint64_t bytes) const { return Gpa{value + bytes}; }
 };
 
 struct Gva {
   uint64_t value = 0;
-  auto operator<=>(const Gva&) const = default;
+  auto operator<=>(const Gva&) const = default;  // NOLINT(modernize-use-nullptr): clang-tidy 14 misreads it
 };
 
 constexpr Gpa base_of(Gfn gfn) {

@@ -47,7 +47,7 @@ bool flag(const json& object, const char* key) {
 
 // A "0x…" string, padded with zeros to at least eight digits; others as they are.
 std::string address(const json& object, const char* key) {
-  const std::string raw = text(object, key);
+  std::string raw = text(object, key);
   uint64_t value = 0;
   const char* end = raw.data() + raw.size();
   if (!raw.starts_with("0x")) return raw;
@@ -102,7 +102,7 @@ std::string split_picture(const json& walk) {
 }
 
 std::string host_state(const json& host) {
-  const std::string state = text(host, "state");
+  std::string state = text(host, "state");
   if (state == "not-backed") return "no page yet";
   if (state == "swapped") return "swapped out by the host";
   if (state != "present") return state;

@@ -29,7 +29,7 @@ TEST(UniqueFd, MovesOwnership) {
   const int second = ::open("/dev/null", O_RDONLY | O_CLOEXEC);
   UniqueFd a(first);
   UniqueFd b(std::move(a));
-  EXPECT_EQ(a.get(), -1);  // NOLINT(bugprone-use-after-move): that is what is tested
+  EXPECT_EQ(a.get(), -1);  // NOLINT: that a moved-from owner owns nothing is the point
   EXPECT_EQ(b.get(), first);
   b = UniqueFd(second);
   EXPECT_FALSE(is_open(first));
