@@ -56,6 +56,9 @@ class VirtioBlk final : public VirtioDevice {
   [[nodiscard]] BlkStats stats() const;
   [[nodiscard]] const DiskImage& image() const { return image_; }
 
+  // Whether each write is on the medium before it is answered. Guarded by the transport's lock.
+  [[nodiscard]] bool write_through() const { return write_through_; }
+
  private:
   struct Outcome {
     uint8_t status;
