@@ -1,7 +1,8 @@
 // Guest RAM: one anonymous mapping, seen by the guest as one or two ranges around the PCI hole.
 //
-// Everything a device or the loader touches in the guest goes through the checked accessors below. A guest address is never
-// trusted: a range that is not wholly inside one RAM range yields an empty span, and the caller counts the mistake.
+// Everything a device or the loader touches in the guest goes through the checked accessors below. A guest address is
+// never trusted: a range that is not wholly inside one RAM range yields an empty span, and the caller counts the
+// mistake.
 //
 // Thread safety: the object is immutable once created. The bytes are shared with running vCPUs, so a reader must
 // fetch a value once and work on its copy: what was checked may have changed by the second read.

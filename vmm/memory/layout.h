@@ -1,5 +1,5 @@
-// Every guest-physical address that Twofold gives a meaning to, in ascending order. docs/memory-map.md tells the same story
-// in prose. Nothing else in the program writes such an address down.
+// Every guest-physical address that Twofold gives a meaning to, in ascending order. docs/memory-map.md tells the same
+// story in prose. Nothing else in the program writes such an address down.
 //
 //   0x0000'0000 ┌──────────────────────────────┐
 //               │ BIOS data area               │ two words only: where the EBDA is, how much base memory
