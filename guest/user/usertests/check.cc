@@ -27,6 +27,11 @@ void begin_case(const char* section, const char* name) {
   case_pid = getpid();
 }
 
+void skip(const char* reason) {
+  print("skip   %s/%s: %s\n", case_section, case_name, reason);
+  ulib::exit(kSkippedStatus);
+}
+
 void fail(const Place& place) {
   print_failure_start(place);
   print("\n");

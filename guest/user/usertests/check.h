@@ -61,12 +61,16 @@ struct Place {
   const char* text;
 };
 
+// Ends the case as not done, and says why. For the case's own process only.
+[[noreturn]] void skip(const char* reason);
+
 [[noreturn]] void fail(const Place& place);
 [[noreturn]] void fail_values(const Place& place, uint32_t got, uint32_t wanted);
 [[noreturn]] void fail_texts(const Place& place, const char* got, const char* wanted);
 
 // The status of a child that a failed check ended; one that no body returns by chance.
 constexpr int32_t kCheckFailedStatus = 99;
+constexpr int32_t kSkippedStatus = 98;
 
 #define PLACE(text) (::usertests::Place{__FILE__, __LINE__, text})
 

@@ -18,7 +18,10 @@ constexpr uint32_t kCaseLimitSeconds = 60;  // then the case counts as hung; gen
 struct Totals {
   uint32_t passed = 0;
   uint32_t failed = 0;
+  uint32_t skipped = 0;
 };
+
+enum class Verdict { kPassed, kFailed, kSkipped };
 
 // What must be the same before and after each case.
 struct Resources {
@@ -82,31 +85,33 @@ void kill_strays() {
   }
 }
 
-// Runs a case and prints its line. False if it failed.
-bool run_case(const Section& section, const Case& test, bool verbose) {
+// Runs a case and prints its line.
+Verdict run_case(const Section& section, const Case& test, bool verbose) {
   const Resources before = measure();
   const uint32_t start_ticks = uptime_ticks();
   const int32_t status = run_limited(section, test);
   const uint32_t ticks = uptime_ticks() - start_ticks;
   const Resources after = measure_settled(before);
-  if (status == kCheckFailedStatus) return false;  // the check has spoken
-  if (status != 0) {
+  if (status == kCheckFailedStatus) return Verdict::kFailed;  // the check has spoken
+  const bool skipped = status == kSkippedStatus;
+  if (status != 0 && !skipped) {
     print("FAILED %s/%s: its process ended with status %d\n", section.name, test.name, status);
-    return false;
+    return Verdict::kFailed;
   }
   if (!(after == before)) {
     print("FAILED %s/%s: left behind %d free, %d user, %d page-table pages, %d processes\n", section.name, test.name,
           static_cast<int32_t>(after.free_pages - before.free_pages),
           static_cast<int32_t>(after.user_pages - before.user_pages),
           static_cast<int32_t>(after.table_pages - before.table_pages), after.processes - before.processes);
-    return false;
+    return Verdict::kFailed;
   }
+  if (skipped) return Verdict::kSkipped;
   if (verbose) {
     print("ok     %s/%s (%u ticks)\n", section.name, test.name, ticks);
   } else {
     print("ok     %s/%s\n", section.name, test.name);
   }
-  return true;
+  return Verdict::kPassed;
 }
 
 void do_nothing() {}
@@ -168,11 +173,15 @@ int run_all(int argc, char** argv) {
     for (uint32_t i = 0; i < section.count; ++i) {
       const Case& test = section.cases[i];
       if (options.core && test.cost != Cost::kQuick) continue;
-      const bool passed = run_case(section, test, options.verbose);
-      ++(passed ? totals.passed : totals.failed);
-      if (!passed) kill_strays();
+      const Verdict verdict = run_case(section, test, options.verbose);
+      if (verdict == Verdict::kPassed) ++totals.passed;
+      if (verdict == Verdict::kSkipped) ++totals.skipped;
+      if (verdict != Verdict::kFailed) continue;
+      ++totals.failed;
+      kill_strays();
     }
   }
+  if (totals.skipped > 0) print("usertests: %u skipped\n", totals.skipped);
   print("usertests: %u passed, %u failed\n", totals.passed, totals.failed);
   return totals.passed > 0 && totals.failed == 0 ? 0 : 1;
 }
