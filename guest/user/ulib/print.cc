@@ -37,6 +37,11 @@ struct Sink {
   }
 };
 
+// What is left of a call's arguments; a va_list itself cannot portably be passed on by pointer.
+struct Arguments {
+  va_list list;
+};
+
 // One % conversion's flags.
 struct Field {
   bool left = false;
@@ -62,7 +67,7 @@ void put_number(Sink* sink, uint32_t value, uint32_t base, bool negative, const 
 }
 
 // Reads flags and width after a '%'; leaves `format` at the conversion's letter.
-Field parse_field(const char** format, va_list* arguments) {
+Field parse_field(const char** format, Arguments* arguments) {
   Field field;
   for (;; ++*format) {
     if (**format == '-') {
@@ -74,7 +79,7 @@ Field parse_field(const char** format, va_list* arguments) {
     }
   }
   if (**format == '*') {
-    field.width = va_arg(*arguments, uint32_t);
+    field.width = va_arg(arguments->list, uint32_t);
     ++*format;
   }
   for (; **format >= '0' && **format <= '9'; ++*format) {
@@ -85,32 +90,32 @@ Field parse_field(const char** format, va_list* arguments) {
   return field;
 }
 
-void put_conversion(Sink* sink, char letter, const Field& field, va_list* arguments) {
+void put_conversion(Sink* sink, char letter, const Field& field, Arguments* arguments) {
   switch (letter) {
     case 'd': {
-      const int32_t value = va_arg(*arguments, int32_t);
+      const int32_t value = va_arg(arguments->list, int32_t);
       const uint32_t magnitude = value < 0 ? 0U - static_cast<uint32_t>(value) : static_cast<uint32_t>(value);
       put_number(sink, magnitude, 10, value < 0, field);
       break;
     }
     case 'u':
-      put_number(sink, va_arg(*arguments, uint32_t), 10, false, field);
+      put_number(sink, va_arg(arguments->list, uint32_t), 10, false, field);
       break;
     case 'x':
-      put_number(sink, va_arg(*arguments, uint32_t), 16, false, field);
+      put_number(sink, va_arg(arguments->list, uint32_t), 16, false, field);
       break;
     case 'p':
       sink->put('0');
       sink->put('x');
-      put_number(sink, va_arg(*arguments, uint32_t), 16, false, Field{.fill = '0', .width = 8});
+      put_number(sink, va_arg(arguments->list, uint32_t), 16, false, Field{.fill = '0', .width = 8});
       break;
     case 'c': {
-      const char character = static_cast<char>(va_arg(*arguments, int));
+      const char character = static_cast<char>(va_arg(arguments->list, int));
       sink->put_padded(&character, 1, field.width, field.left, ' ');
       break;
     }
     case 's': {
-      const char* text = va_arg(*arguments, const char*);
+      const char* text = va_arg(arguments->list, const char*);
       if (text == nullptr) text = "(null)";
       sink->put_padded(text, length(text), field.width, field.left, ' ');
       break;
@@ -120,7 +125,7 @@ void put_conversion(Sink* sink, char letter, const Field& field, va_list* argume
   }
 }
 
-void format_into(Sink* sink, const char* format, va_list* arguments) {
+void format_into(Sink* sink, const char* format, Arguments* arguments) {
   for (; *format != '\0'; ++format) {
     if (*format != '%' || format[1] == '\0') {
       sink->put(*format);
@@ -138,29 +143,29 @@ void format_into(Sink* sink, const char* format, va_list* arguments) {
 void print(const char* format, ...) {
   char buffer[512];
   Sink sink{kStdout, buffer, sizeof(buffer)};
-  va_list arguments;
-  va_start(arguments, format);
+  Arguments arguments;
+  va_start(arguments.list, format);
   format_into(&sink, format, &arguments);
-  va_end(arguments);
+  va_end(arguments.list);
   sink.flush();
 }
 
 void print_to(int32_t fd, const char* format, ...) {
   char buffer[512];
   Sink sink{fd, buffer, sizeof(buffer)};
-  va_list arguments;
-  va_start(arguments, format);
+  Arguments arguments;
+  va_start(arguments.list, format);
   format_into(&sink, format, &arguments);
-  va_end(arguments);
+  va_end(arguments.list);
   sink.flush();
 }
 
 uint32_t format_to(char* buffer, uint32_t capacity, const char* format, ...) {
   Sink sink{-1, buffer, capacity - 1};
-  va_list arguments;
-  va_start(arguments, format);
+  Arguments arguments;
+  va_start(arguments.list, format);
   format_into(&sink, format, &arguments);
-  va_end(arguments);
+  va_end(arguments.list);
   buffer[sink.used] = '\0';
   return sink.total;
 }
@@ -168,10 +173,10 @@ uint32_t format_to(char* buffer, uint32_t capacity, const char* format, ...) {
 void die(const char* format, ...) {
   char buffer[512];
   Sink sink{kStderr, buffer, sizeof(buffer)};
-  va_list arguments;
-  va_start(arguments, format);
+  Arguments arguments;
+  va_start(arguments.list, format);
   format_into(&sink, format, &arguments);
-  va_end(arguments);
+  va_end(arguments.list);
   sink.put('\n');
   sink.flush();
   exit(1);
