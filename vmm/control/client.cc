@@ -62,9 +62,10 @@ Result<nlohmann::json> VmClient::call(std::string_view method, std::string_view 
   auto json = nlohmann::json::parse(response->body, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded()) return fail("VM '{}' gave no usable answer: its body is not JSON", vm_.name);
   if (response->status < 400) return json;
-  const bool has_reason = json.is_object() && json.contains("error") && json["error"].is_string();
-  return fail("VM '{}': {}", vm_.name,
-              has_reason ? json["error"].get<std::string>() : fmt::format("HTTP status {}", response->status));
+  if (json.is_object() && json.contains("error") && json["error"].is_string()) {
+    return fail("{}", json["error"].get<std::string>());
+  }
+  return fail("VM '{}' refused with HTTP status {}", vm_.name, response->status);
 }
 
 // Sends the request and reads until the server closes. A server that refuses a request may close before it has read

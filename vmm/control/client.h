@@ -11,7 +11,7 @@
 
 namespace twofold {
 
-// One VM to talk to; a connection a call. Errors name the VM, and are the VM's own words if it refused.
+// One VM to talk to; a connection a call. Errors name the VM or, where it refused, are its own words.
 class VmClient {
  public:
   // `patience` bounds a whole call.

@@ -97,7 +97,7 @@ TEST_F(ServerTest, ServesEveryRoute) {
 TEST_F(ServerTest, ClientPassesTheVmsOwnWordsOn) {
   vm_.refusal = "no process 'x'";
   start();
-  EXPECT_EQ(client().walk({}).error().message, "VM 'fake': no process 'x'");
+  EXPECT_EQ(client().walk({}).error().message, "no process 'x'");
   EXPECT_THAT(client().set_state("asleep").error().message, HasSubstr("no state 'asleep'"));
 }
 
