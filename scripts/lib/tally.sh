@@ -17,7 +17,7 @@ tally_skips() { # tally_skips NAME LOG
   local line
   while IFS= read -r line; do
     TALLY_NOTES+=("skipped $1: $line")
-  done < <(grep -A1 -E ': Skipped$' "$2" | grep -vE ': Skipped$|^--$' || true)
+  done < <({ grep -A1 -E ': Skipped$' "$2" | grep -vE ': Skipped$|^--$'; sed -n 's/^skip   //p' "$2"; } || true)
 }
 
 # The counts in a log of GoogleTest programs and of the guest's usertests, added up: "PASSED FAILED SKIPPED".
@@ -29,6 +29,7 @@ tally_counts() { # tally_counts LOG
     match($0, /usertests: [0-9]+ passed, [0-9]+ failed/) {
       split(substr($0, RSTART, RLENGTH), word, " "); passed += word[2]; failed += word[4]
     }
+    match($0, /usertests: [0-9]+ skipped/) { split(substr($0, RSTART, RLENGTH), word, " "); skipped += word[2] }
     END { printf "%d %d %d\n", passed, failed, skipped }' "$1"
 }
 
