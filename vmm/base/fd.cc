@@ -1,5 +1,6 @@
 #include "vmm/base/fd.h"
 
+#include <fcntl.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -40,6 +41,15 @@ void signal_eventfd(int fd) {
 bool drain_eventfd(int fd) {
   uint64_t count = 0;
   return ::read(fd, &count, sizeof count) == sizeof count && count > 0;
+}
+
+void fill_standard_streams() {
+  // open() takes the lowest free number: it is above stderr once the three are there.
+  int fd = 0;
+  do {
+    fd = ::open("/dev/null", O_RDWR);
+  } while (fd >= 0 && fd <= STDERR_FILENO);
+  if (fd > STDERR_FILENO) ::close(fd);
 }
 
 }  // namespace twofold

@@ -35,4 +35,8 @@ void signal_eventfd(int fd);
 // Reads an eventfd back to zero. Returns whether it had been signalled.
 bool drain_eventfd(int fd);
 
+// Opens /dev/null for those of stdin, stdout and stderr that this process was started without, so that no other
+// descriptor is ever taken for them. First thing in main.
+void fill_standard_streams();
+
 }  // namespace twofold

@@ -15,6 +15,7 @@ namespace twofold {
 
 struct Error {
   std::string message;
+  bool host = false;  // the host cannot do it, whatever the user asks for
 };
 
 template <typename T>
@@ -24,7 +25,13 @@ using Status = Result<void>;
 // Makes the error value of any Result: `return fail("cannot open '{}': {}", path, why);`
 template <typename... Args>
 [[nodiscard]] tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args&&... args) {
-  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...)});
+  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...), false});
+}
+
+// The same, where it is the host that cannot.
+template <typename... Args>
+[[nodiscard]] tl::unexpected<Error> fail_host(fmt::format_string<Args...> format, Args&&... args) {
+  return tl::unexpected<Error>(Error{fmt::format(format, std::forward<Args>(args)...), true});
 }
 
 // Hands an error of one Result type on as another's: `if (!x) return pass_on(x);`

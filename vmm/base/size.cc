@@ -28,7 +28,8 @@ Result<uint64_t> parse_size(std::string_view text) {
   const auto [rest, error] = std::from_chars(text.data(), end, value);
   const int power = suffix_power(std::string_view(rest, static_cast<size_t>(end - rest)));
   if (error == std::errc::invalid_argument || power < 0) {
-    return fail("'{}' is not a size: write a whole number of bytes, or one with a suffix K, M, G or T, such as 64M", text);
+    return fail("'{}' is not a size: write a whole number of bytes, or one with a suffix K, M, G or T, such as 64M",
+                text);
   }
   const int shift = 10 * power;
   if (error == std::errc::result_out_of_range || value > (std::numeric_limits<uint64_t>::max() >> shift)) {

@@ -1,9 +1,12 @@
 #include "vmm/cli/run.h"
 
+#include <fcntl.h>
 #include <spdlog/spdlog.h>
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <csignal>
 #include <memory>
 
 #include "vmm/cli/stats_file.h"
@@ -39,9 +42,16 @@ MachineConfig machine_config(const RunOptions& options) {
   return config;
 }
 
-int report(const Error& error, int status) {
-  spdlog::error("{}", error.message);
-  return status;
+int report(const Error& error) {
+  spdlog::error("{}{}", error.message, error.host ? "; 'twofold doctor' tells what this host can do" : "");
+  return error.host ? exit_status::kHostCannot : exit_status::kBadInput;
+}
+
+// A place for the statistics that cannot be written to is bad input, and is found before the guest runs.
+Status check_writable(const std::string& path) {
+  const UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644));
+  if (!file) return fail("cannot write statistics to '{}': {}", path, errno_text(errno));
+  return {};
 }
 
 // Serves the guest until it ends. The control server is gone before the machine is.
@@ -59,31 +69,34 @@ Result<StopReason> serve(Machine& machine, const RunOptions& options, const std:
 }  // namespace
 
 int run_command(const RunOptions& options) {
+  std::signal(SIGPIPE, SIG_IGN);  // a reader of the console or of the log that goes away must not end the guest
   // First of all, so that no thread and no moment exists in which these signals would leave a terminal raw.
   auto signals = StopSignals::block();
-  if (!signals) return report(signals.error(), exit_status::kHostCannot);
+  if (!signals) return report(signals.error());
   const std::string name = options.name.empty() ? default_vm_name(::getpid()) : options.name;
-  if (auto valid = check_vm_name(name); !valid) return report(valid.error(), exit_status::kBadInput);
+  if (auto valid = check_vm_name(name); !valid) return report(valid.error());
 
+  if (!options.stats.empty()) {
+    if (auto writable = check_writable(options.stats); !writable) return report(writable.error());
+  }
   const auto kvm = Kvm::open();
-  if (!kvm) return report(kvm.error(), exit_status::kHostCannot);
+  if (!kvm) return report(kvm.error());
   auto machine = Machine::create(*kvm, machine_config(options));
-  if (!machine) return report(machine.error(), exit_status::kBadInput);
+  if (!machine) return report(machine.error());
   Machine& vm = **machine;
   const auto watched = vm.loop().add(signals->fd(), EPOLLIN, [&](uint32_t) {
     vm.stop({StopKind::kRequested, 0, signals->take()});
   });
-  if (!watched) return report(watched.error(), exit_status::kHostCannot);
+  if (!watched) return report(watched.error());
 
   const auto reason = serve(vm, options, name);
-  if (!reason) return report(reason.error(), exit_status::kBadInput);
+  if (!reason) return report(reason.error());
   vm.loop().remove(signals->fd());
   signals->restore();  // a reader of the console that never reads must not make us unkillable
   vm.flush_console();
   if (!options.stats.empty()) {
-    if (auto written = write_stats(options.stats, vm, *reason); !written) {
-      return report(written.error(), exit_status::kHostCannot);
-    }
+    // The guest's verdict is worth more than its statistics.
+    if (auto written = write_stats(options.stats, vm, *reason); !written) spdlog::error("{}", written.error().message);
   }
   if (reason->kind == StopKind::kRequested) spdlog::info("{}", describe(*reason));
   return exit_status_of(*reason);

@@ -43,13 +43,15 @@ VmInfo MachineService::info() {
   info.resident_bytes = resident_bytes(machine_.memory());
   info.kernel = kernel_;
   info.uptime_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - created_).count();
+  if (const auto reason = machine_.reason()) info.exit_status = exit_status_of(*reason);
   info.unknown_ports = machine_.ports().unknown_accesses();
   info.unknown_mmio = machine_.mmio().unknown_accesses();
   return info;
 }
 
 Status MachineService::pause() {
-  if (!machine_.pause()) return fail("cannot pause '{}': it does not run", name_);
+  if (!machine_.pause())
+    return fail("cannot pause '{}': it does not run, or a vCPU waits for the reader of its console", name_);
   return {};
 }
 
@@ -81,7 +83,9 @@ Result<GuestProcess> MachineService::find(const WalkRequest& request) const {
 
 Result<nlohmann::json> MachineService::walk(const WalkRequest& request) {
   const uint32_t index = request.vcpu.value_or(0);
-  Result<nlohmann::json> answer = fail("cannot walk in '{}': it has no vCPU {}, or does not run", name_, index);
+  Result<nlohmann::json> answer =
+      fail("cannot walk in '{}': it has no vCPU {}, does not run, or a vCPU waits for the reader of its console", name_,
+           index);
   // With every vCPU out of the guest, so that the tables and the process list hold still for the walk.
   machine_.with_stopped_vcpu(index, [&](const Vcpu& vcpu) {
     const auto sregs = vcpu.sregs();

@@ -33,8 +33,10 @@ Result<std::unique_ptr<FdSink>> FdSink::create(int fd) {
 }
 
 Result<std::unique_ptr<FdSink>> FdSink::create_file(const std::string& path) {
-  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  // Non-blocking for the opening alone: a FIFO that nobody reads is refused (ENXIO) rather than waited for.
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NONBLOCK, 0644));
   if (!file) return fail("cannot open '{}' for the guest's console: {}", path, errno_text(errno));
+  ::fcntl(file.get(), F_SETFL, 0);
   auto sink = create(file.get());
   if (sink) (*sink)->owned_ = std::move(file);
   return sink;
@@ -80,7 +82,8 @@ bool FdSink::flush_locked(Wait wait) {
   size_t done = 0;
   while (done < used_ && !dead_) {
     if (!wait_writable(wait)) break;
-    const ssize_t n = ::write(fd_, buffer_.data() + done, used_ - done);
+    // A terminal that is writable has room for a byte, no more: where waiting is not allowed, one is what it gets.
+    const ssize_t n = ::write(fd_, buffer_.data() + done, wait == Wait::kNever ? 1 : used_ - done);
     if (n > 0) done += static_cast<size_t>(n);
     if (n < 0 && errno != EINTR && errno != EAGAIN) {
       dead_ = true;

@@ -14,7 +14,7 @@ namespace {
 // One ioctl whose failure is a set-up error named after it.
 template <typename... Arg>
 Status checked_ioctl(int fd, const char* name, unsigned long request, Arg... arg) {
-  if (::ioctl(fd, request, arg...) < 0) return fail("{} failed: {}", name, errno_text(errno));
+  if (::ioctl(fd, request, arg...) < 0) return fail_host("{} failed: {}", name, errno_text(errno));
   return {};
 }
 
@@ -38,11 +38,11 @@ Result<Kvm> Kvm::open(const char* path) {
     const char* mend = "run 'twofold doctor' to see what is missing";
     if (errno == ENOENT) mend = "load kvm-intel or kvm-amd, or run inside a lab: scripts/lab/run";
     if (errno == EACCES) mend = "join the group 'kvm', or run as root";
-    return fail("cannot open {}: {}; {}", path, errno_text(errno), mend);
+    return fail_host("cannot open {}: {}; {}", path, errno_text(errno), mend);
   }
   const int version = ::ioctl(fd.get(), KVM_GET_API_VERSION, 0);
   if (version != KVM_API_VERSION) {
-    return fail("cannot use {}: its API version is {}, need {}", path, version, KVM_API_VERSION);
+    return fail_host("cannot use {}: its API version is {}, need {}", path, version, KVM_API_VERSION);
   }
   return Kvm(std::move(fd));
 }
@@ -75,10 +75,10 @@ Result<Vm> Kvm::create_vm() const {
   do {
     fd = ::ioctl(fd_.get(), KVM_CREATE_VM, 0);
   } while (fd < 0 && errno == EINTR);
-  if (fd < 0) return fail("KVM_CREATE_VM failed: {}", errno_text(errno));
+  if (fd < 0) return fail_host("KVM_CREATE_VM failed: {}", errno_text(errno));
   UniqueFd owner(fd);
   const int run_bytes = ::ioctl(fd_.get(), KVM_GET_VCPU_MMAP_SIZE, 0);
-  if (run_bytes < static_cast<int>(sizeof(kvm_run))) return fail("KVM_GET_VCPU_MMAP_SIZE failed: {}", run_bytes);
+  if (run_bytes < static_cast<int>(sizeof(kvm_run))) return fail_host("KVM_GET_VCPU_MMAP_SIZE failed: {}", run_bytes);
   return Vm(std::move(owner), static_cast<size_t>(run_bytes));
 }
 
@@ -120,9 +120,9 @@ Status Vm::add_ioeventfd(int eventfd, Gpa gpa, uint32_t value) const {
 
 Result<Vcpu> Vm::create_vcpu(uint32_t id) const {
   UniqueFd fd(::ioctl(fd_.get(), KVM_CREATE_VCPU, static_cast<unsigned long>(id)));
-  if (!fd) return fail("KVM_CREATE_VCPU {} failed: {}", id, errno_text(errno));
+  if (!fd) return fail_host("KVM_CREATE_VCPU {} failed: {}", id, errno_text(errno));
   void* run = ::mmap(nullptr, run_bytes_, PROT_READ | PROT_WRITE, MAP_SHARED, fd.get(), 0);
-  if (run == MAP_FAILED) return fail("cannot map the run page of vCPU {}: {}", id, errno_text(errno));
+  if (run == MAP_FAILED) return fail_host("cannot map the run page of vCPU {}: {}", id, errno_text(errno));
   return Vcpu(std::move(fd), static_cast<kvm_run*>(run), run_bytes_);
 }
 

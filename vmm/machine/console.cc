@@ -1,7 +1,6 @@
 #include "vmm/machine/console.h"
 
 #include <sys/epoll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "vmm/memory/layout.h"
@@ -36,8 +35,6 @@ Status Console::open_output(const ConsoleTarget& target) {
 }
 
 Status Console::watch_input() {
-  struct stat info = {};
-  if (::fstat(STDIN_FILENO, &info) < 0) return {};  // started without a stdin: a console that nobody types on
   auto terminal = Terminal::make_raw(STDIN_FILENO);
   if (!terminal) return pass_on(terminal);
   if (*terminal) terminal_.emplace(std::move(**terminal));

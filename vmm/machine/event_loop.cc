@@ -14,7 +14,7 @@ Status watch(int epoll, int fd, uint32_t events) {
   event.events = events;
   event.data.fd = fd;
   if (::epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &event) < 0) {
-    return fail("cannot watch descriptor {}: {}", fd, errno_text(errno));
+    return fail_host("cannot watch descriptor {}: {}", fd, errno_text(errno));
   }
   return {};
 }
@@ -23,7 +23,7 @@ Status watch(int epoll, int fd, uint32_t events) {
 
 Result<EventLoop> EventLoop::create() {
   UniqueFd epoll(::epoll_create1(EPOLL_CLOEXEC));
-  if (!epoll) return fail("cannot create an epoll instance: {}", errno_text(errno));
+  if (!epoll) return fail_host("cannot create an epoll instance: {}", errno_text(errno));
   auto stop = make_eventfd();
   if (!stop) return pass_on(stop);
   if (auto done = watch(epoll.get(), stop->get(), EPOLLIN); !done) return pass_on(done);

@@ -44,7 +44,11 @@ Status set_memory_slots(const Vm& vm, const GuestMemory& memory) {
 }  // namespace
 
 Machine::Machine(Vm vm, GuestMemory memory, EventLoop loop, uint32_t cpus)
-    : memory_(std::move(memory)), vm_(std::move(vm)), loop_(std::move(loop)), gate_(cpus, [this] { kick_all(); }) {}
+    : memory_(std::move(memory)),
+      vm_(std::move(vm)),
+      loop_(std::move(loop)),
+      gate_(
+          cpus, [this] { kick_all(); }, [this] { loop_.stop(); }) {}
 
 Machine::~Machine() {
   gate_.stop();
@@ -135,7 +139,11 @@ Result<StopReason> Machine::run() {
   for (auto& vcpu : vcpus_) {
     if (started) started = vcpu->start();
   }
-  if (!started) stop({});
+  if (!started) {
+    stop({});
+    loop_.stop();
+  }
+  // Until the last vCPU has left: one may be waiting for a reader of the console, and only a signal can tell it not to.
   loop_.run();
   for (auto& vcpu : vcpus_) vcpu->join();
   const std::lock_guard lock(mutex_);
@@ -152,18 +160,15 @@ void Machine::stop(StopReason reason) {
   }
   if (hurry) console_->cancel();
   gate_.stop();
-  loop_.stop();
 }
 
 bool Machine::pause() {
   const std::lock_guard pausing(pause_mutex_);
-  {
-    const std::lock_guard lock(mutex_);
-    if (state_ != MachineState::kRunning) return state_ == MachineState::kPaused;
-    state_ = MachineState::kPaused;
-  }
-  gate_.pause();
-  return true;
+  if (state() == MachineState::kPaused) return true;
+  if (state() != MachineState::kRunning || !gate_.pause()) return false;
+  const std::lock_guard lock(mutex_);
+  if (state_ == MachineState::kRunning) state_ = MachineState::kPaused;
+  return state_ == MachineState::kPaused;
 }
 
 bool Machine::resume() {
@@ -180,6 +185,11 @@ MachineState Machine::state() const {
   return state_;
 }
 
+std::optional<StopReason> Machine::reason() const {
+  const std::lock_guard lock(mutex_);
+  return reason_;
+}
+
 bool Machine::with_stopped_vcpu(uint32_t index, const std::function<void(const Vcpu&)>& inspect) {
   if (index >= vcpus_.size()) return false;
   const std::lock_guard pausing(pause_mutex_);
@@ -187,9 +197,10 @@ bool Machine::with_stopped_vcpu(uint32_t index, const std::function<void(const V
     const std::lock_guard lock(mutex_);
     if (!started()) return false;
   }
-  gate_.pause();
+  if (!gate_.pause()) return false;
+  // Whatever `inspect` does, the guest goes on.
+  const std::unique_ptr<RunGate, void (*)(RunGate*)> resume(&gate_, [](RunGate* gate) { gate->resume(); });
   inspect(vcpus_[index]->vcpu());
-  gate_.resume();
   return true;
 }
 

@@ -67,13 +67,16 @@ class Machine {
   void stop(StopReason reason);
 
   // All vCPUs leave the guest and wait / go on. pause() returns when they have; neither may be called from a vCPU
-  // thread. The user's pause is one, however often asked for. False if the machine has stopped or has not started.
+  // thread. The user's pause is one, however often asked for. False if the machine does not run, or if a vCPU does not
+  // come out of what it does: it waits for a reader of the console.
   bool pause();
   bool resume();
   [[nodiscard]] MachineState state() const;
+  // Why it ends or has ended, once it does.
+  [[nodiscard]] std::optional<StopReason> reason() const;
 
   // Runs `inspect` on vCPU `index` with all vCPUs out of the guest, then lets them go on as before. False if there is
-  // no such vCPU, or the machine does not run.
+  // no such vCPU, or where pause() would return false.
   bool with_stopped_vcpu(uint32_t index, const std::function<void(const Vcpu&)>& inspect);
 
   [[nodiscard]] const GuestMemory& memory() const { return memory_; }

@@ -15,12 +15,17 @@ bool RunGate::pass() {
 }
 
 void RunGate::leave() {
-  const std::lock_guard lock(mutex_);
-  --running_;
-  changed_.notify_all();
+  bool last = false;
+  {
+    const std::lock_guard lock(mutex_);
+    --running_;
+    last = --present_ == 0;
+    changed_.notify_all();
+  }
+  if (last) on_all_left_();
 }
 
-void RunGate::pause() {
+bool RunGate::pause(std::chrono::milliseconds limit) {
   {
     const std::lock_guard lock(mutex_);
     ++pauses_;
@@ -28,14 +33,20 @@ void RunGate::pause() {
   }
   kick_();
   std::unique_lock lock(mutex_);
-  changed_.wait(lock, [this] { return running_ == 0; });
+  if (changed_.wait_for(lock, limit, [this] { return running_ == 0; })) return true;
+  take_back_pause();
+  return false;
+}
+
+void RunGate::take_back_pause() {
+  if (pauses_ > 0) --pauses_;
+  open_.store(is_open(), std::memory_order_release);
+  changed_.notify_all();
 }
 
 void RunGate::resume() {
   const std::lock_guard lock(mutex_);
-  if (pauses_ > 0) --pauses_;
-  open_.store(is_open(), std::memory_order_release);
-  changed_.notify_all();
+  take_back_pause();
 }
 
 void RunGate::stop() {

@@ -15,7 +15,7 @@ Result<StopSignals> StopSignals::block() {
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) sigaddset(&set, signal);
   ::pthread_sigmask(SIG_BLOCK, &set, &before);
   UniqueFd fd(::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK));
-  if (!fd) return fail("cannot create a signalfd: {}", errno_text(errno));
+  if (!fd) return fail_host("cannot create a signalfd: {}", errno_text(errno));
   return StopSignals(std::move(fd), before);
 }
 

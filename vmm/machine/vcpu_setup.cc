@@ -32,6 +32,29 @@ kvm_segment entry_tss() {
   return segment;
 }
 
+// Replaces the extended topology (leaves 0xb and 0x1f), of which KVM shows an empty first level at best: one thread a
+// core, then `cpus` cores a package (SDM vol. 2A, CPUID: ECX is the level's number and, from bit 8, its type: 1 thread,
+// 2 core).
+void set_topology(std::vector<kvm_cpuid_entry2>& leaves, uint32_t id, uint32_t cpus) {
+  uint32_t most = 0;
+  for (const auto& leaf : leaves) {
+    if (leaf.function == 0) most = leaf.eax;
+  }
+  std::erase_if(leaves, [](const auto& leaf) { return leaf.function == 0xb || leaf.function == 0x1f; });
+  if (most < 0xb) return;
+  for (uint32_t level = 0; level < 2; ++level) {
+    kvm_cpuid_entry2 leaf = {};
+    leaf.function = 0xb;
+    leaf.index = level;
+    leaf.flags = KVM_CPUID_FLAG_SIGNIFCANT_INDEX;
+    leaf.eax = level == 0 ? 0 : static_cast<uint32_t>(std::bit_width(cpus - 1));
+    leaf.ebx = level == 0 ? 1 : cpus;
+    leaf.ecx = level | ((level + 1) << 8);
+    leaf.edx = id;
+    leaves.push_back(leaf);
+  }
+}
+
 uint32_t lvt_entry(uint32_t delivery_mode) {
   return delivery_mode << 8;  // unmasked, edge, active high
 }
@@ -71,16 +94,14 @@ Status set_cpu_identity(const Vcpu& vcpu, std::vector<kvm_cpuid_entry2> supporte
         leaf.ecx |= kHypervisorBit;
         leaf.edx = cpus > 1 ? (leaf.edx | kHttBit) : (leaf.edx & ~kHttBit);
         break;
-      case 0xb:  // x2APIC topology: sub-leaf 0 is threads a core, sub-leaf 1 cores a socket
-      case 0x1f:
-        leaf.edx = id;
-        if (leaf.index == 0) leaf.eax = 0, leaf.ebx = 1;
-        if (leaf.index == 1) leaf.eax = static_cast<uint32_t>(std::bit_width(cpus - 1)), leaf.ebx = cpus;
+      case 0x4:  // EAX[31:26]: cores in the package less one
+        if (leaf.eax != 0) leaf.eax = (leaf.eax & 0x03ffffff) | ((cpus - 1) << 26);
         break;
       default:
         break;
     }
   }
+  set_topology(supported, id, cpus);
   return vcpu.set_cpuid(supported);
 }
 

@@ -71,7 +71,7 @@ Status VcpuThread::start() {
   try {
     thread_ = std::thread([this] { loop(); });
   } catch (const std::system_error& error) {
-    return fail("cannot start the thread of vCPU {}: {}", index_, error.what());
+    return fail_host("cannot start the thread of vCPU {}: {}", index_, error.what());
   }
   return {};
 }

@@ -110,7 +110,7 @@ VirtioBlk::Outcome VirtioBlk::execute(const virtio_blk_outhdr& header, const Des
       return transfer_in(header.sector, chain, in_bytes);
     case VIRTIO_BLK_T_OUT:
       if (image_.read_only() || !in_range(header.sector, out_bytes)) return {VIRTIO_BLK_S_IOERR, 0};
-      cost += out_bytes;
+      cost += out_bytes + (write_through_ ? kFlushCost : 0);
       return transfer_out(header.sector, chain, out_bytes);
     case VIRTIO_BLK_T_FLUSH:
       cost += kFlushCost;

@@ -37,7 +37,7 @@ TEST(RunGate, NobodyIsInsideWhilePaused) {
   RunGate gate(3, [&] { ++kicks; });
   Runners runners(gate, 3);
   for (int round = 0; round < 200; ++round) {
-    gate.pause();
+    ASSERT_TRUE(gate.pause());
     EXPECT_TRUE(gate.paused());
     EXPECT_EQ(runners.inside.load(), 0);
     const uint64_t before = runners.passes.load();
@@ -53,8 +53,8 @@ TEST(RunGate, NobodyIsInsideWhilePaused) {
 TEST(RunGate, PausesNest) {
   RunGate gate(1, [] {});
   Runners runners(gate, 1);
-  gate.pause();
-  gate.pause();
+  ASSERT_TRUE(gate.pause());
+  ASSERT_TRUE(gate.pause());
   gate.resume();
   EXPECT_TRUE(gate.paused());
   const uint64_t before = runners.passes.load();
@@ -69,9 +69,9 @@ TEST(RunGate, PausesNest) {
 TEST(RunGate, StopFreesParkedThreadsAndPausersToo) {
   RunGate gate(2, [] {});
   Runners runners(gate, 2);
-  gate.pause();
+  ASSERT_TRUE(gate.pause());
   gate.stop();
-  gate.pause();  // must come back although nobody will ever park again
+  EXPECT_TRUE(gate.pause());  // must come back although nobody will ever park again
   EXPECT_EQ(runners.inside.load(), 0);
 }
 
@@ -83,7 +83,7 @@ TEST(RunGate, PausersFromManyThreadsDoNotDisturbEachOther) {
     for (int t = 0; t < 3; ++t) {
       pausers.emplace_back([&] {
         for (int i = 0; i < 100; ++i) {
-          gate.pause();
+          EXPECT_TRUE(gate.pause(std::chrono::minutes(1)));
           EXPECT_EQ(runners.inside.load(), 0);
           gate.resume();
         }
@@ -92,6 +92,43 @@ TEST(RunGate, PausersFromManyThreadsDoNotDisturbEachOther) {
     for (auto& pauser : pausers) pauser.join();
   }
   gate.stop();
+}
+
+TEST(RunGate, APauseThatAThreadDoesNotComeToIsTakenBack) {
+  std::atomic<bool> stuck{true};
+  RunGate gate(2, [] {});
+  std::thread waiting([&] {  // as a vCPU that waits for the reader of its console
+    while (stuck.load()) std::this_thread::yield();
+    EXPECT_FALSE(gate.pass());
+    gate.leave();
+  });
+  std::atomic<uint64_t> passes{0};
+  std::thread running([&] {
+    while (gate.pass()) passes.fetch_add(1);
+    gate.leave();
+  });
+  EXPECT_FALSE(gate.pause(std::chrono::milliseconds(20)));
+  EXPECT_FALSE(gate.paused());
+  const uint64_t before = passes.load();
+  while (passes.load() == before) std::this_thread::yield();  // the others go on
+  gate.stop();
+  stuck.store(false);
+  waiting.join();
+  running.join();
+}
+
+TEST(RunGate, TheLastToLeaveTellsOnce) {
+  std::atomic<int> told{0};
+  RunGate gate(
+      3, [] {}, [&] { ++told; });
+  {
+    Runners runners(gate, 3);
+    ASSERT_TRUE(gate.pause());
+    EXPECT_EQ(told.load(), 0) << "parked is not gone";
+    gate.resume();
+    gate.stop();
+  }
+  EXPECT_EQ(told.load(), 1);
 }
 
 }  // namespace
