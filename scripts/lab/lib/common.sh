@@ -6,7 +6,7 @@
 readonly kExitTimeout=124 kExitLabFailure=125
 
 lab_cache_dir() {
-  printf '%s\n' "${XDG_CACHE_HOME:-${HOME:?HOME is not set}/.cache}/twofold/lab"
+  printf '%s\n' "${XDG_CACHE_HOME:-${HOME:-$(getent passwd "$(id -u)" | cut -d: -f6)}/.cache}/twofold/lab"
 }
 
 lab_say() {
