@@ -112,6 +112,7 @@ TEST(Bus, RefusesWhatIsNoRange) {
 TEST(Bus, CountsFromManyThreads) {
   Bus bus("mmio");
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&bus, i] {
       for (uint64_t n = 0; n < 1000; ++n) read32(bus, n * 8 + static_cast<uint64_t>(i));

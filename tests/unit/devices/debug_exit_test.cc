@@ -48,6 +48,7 @@ TEST(DebugExit, ManyVcpusEndTheMachineOnce) {
   std::atomic<int> calls{0};
   DebugExit port([&](uint32_t) { ++calls; });
   std::vector<std::thread> vcpus;
+  vcpus.reserve(8);
   for (int i = 0; i < 8; ++i) vcpus.emplace_back([&port] { out8(port, 0, 1); });
   for (std::thread& vcpu : vcpus) vcpu.join();
   EXPECT_EQ(calls, 1);

@@ -114,9 +114,9 @@ TEST_F(TerminalTest, ASignalThatSomebodyHandlesStaysTheirs) {
   const pid_t pid = ::fork();
   if (pid == 0) {
     std::signal(SIGTERM, SIG_IGN);
-    auto terminal = Terminal::make_raw(slave_.get());
+    const auto terminal = Terminal::make_raw(slave_.get());
     ::raise(SIGTERM);
-    ::_exit(is_raw() ? 5 : 6);
+    ::_exit(terminal && is_raw() ? 5 : 6);
   }
   int status = 0;
   EXPECT_EQ(::waitpid(pid, &status, 0), pid);

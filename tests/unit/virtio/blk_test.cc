@@ -118,6 +118,7 @@ TEST_F(Blk, AReadOnlyDiskSaysSoAndRefusesWrites) {
   EXPECT_EQ(m.request(VIRTIO_BLK_T_OUT, 0, 512, false).status, VIRTIO_BLK_S_IOERR);
   EXPECT_EQ(m.request(VIRTIO_BLK_T_IN, 0, 512, true).status, VIRTIO_BLK_S_OK);
   EXPECT_EQ(m.request(VIRTIO_BLK_T_FLUSH, 0, 0, true).status, VIRTIO_BLK_S_OK);
+  EXPECT_EQ(m.blk.stats().writes, 0u) << "not even tried";
   EXPECT_EQ(disk_.content(), pattern());
 }
 
