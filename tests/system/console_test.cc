@@ -1,4 +1,6 @@
 // The console in both directions.
+#include <unistd.h>
+
 #include <fstream>
 #include <sstream>
 
@@ -36,6 +38,7 @@ TEST(Console, ScriptFromARegularFile) {
            twofold_binary() + " run " + guest_kernel() + " --initrd " + guest_initrd() + " < " + dir.path("script")},
           kLimit);
   EXPECT_NE(done.output.find("$ from-a-file"), std::string::npos) << done.output;
+  EXPECT_EQ(done.status, 33) << "the script's last word is halt";
 }
 
 TEST(Console, ToAFile) {
@@ -48,6 +51,26 @@ TEST(Console, ToAFile) {
   std::ostringstream log;
   log << std::ifstream(dir.path("log")).rdbuf();
   EXPECT_NE(log.str().find("filed"), std::string::npos) << log.str();
+}
+
+// A guest that prints into a pipe which nobody reads: its vCPU waits there, and cannot be kicked out of it.
+TEST(Console, AReaderThatDoesNotReadWedgesNeitherTheSocketNorTheEnd) {
+  Process guest({"/bin/sh", "-c",
+                 "exec " + twofold_binary() + " run " + guest_kernel() + " --initrd " + guest_initrd() +
+                     " --name stalled --append 'run=\"cat /bin/usertests /bin/usertests /bin/usertests\"'"});
+  ::usleep(1500000);  // nothing is read meanwhile: more than a pipe holds has been printed
+  const auto walk = run({twofold_binary(), "walk", "stalled", "0x1000"}, kLimit);
+  EXPECT_TRUE(walk.status == 1 || walk.status == 0) << walk.errors;
+  EXPECT_EQ(run({twofold_binary(), "stop", "stalled"}, kLimit).status, 0);
+  const auto ending = guest.wait(kLimit);
+  ASSERT_TRUE(ending);
+  EXPECT_EQ(ending->status, 106);
+}
+
+TEST(Console, StartsWithoutStdin) {
+  const auto done =
+      run({"/bin/sh", "-c", "exec " + twofold_binary() + " run " + test_kernel("first") + " <&-"}, kLimit);
+  EXPECT_EQ(done.status, 33) << done.errors;
 }
 
 TEST(Console, TerminalEscapeQuits) {

@@ -18,10 +18,13 @@ TEST_P(Guests, KillingOneLeavesTheOthersAsTheyWere) {
   for (size_t i = 0; i < count; ++i) {
     ASSERT_TRUE(ask(guests[i], fmt::format("echo mark-of-{}-ends", i), fmt::format("\nmark-of-{}-ends", i)))
         << guests[i].output();
-    guests[i].send("touchmem 4 3\n");  // fills 4 MiB, holds them for 3 s, then reads every page again
+    guests[i].send("touchmem 4 8\n");  // fills 4 MiB, holds them for 8 s, then reads every page again
     ASSERT_TRUE(guests[i].wait_for("verified", kLimit)) << guests[i].output();
   }
 
+  for (const auto& guest : guests) {
+    ASSERT_EQ(guest.output().find("unchanged"), std::string::npos) << "too slow: it has looked already";
+  }
   guests[0].signal(SIGKILL);
   const auto ending = guests[0].wait(kLimit);
   ASSERT_TRUE(ending);
