@@ -1,7 +1,10 @@
 // `twofold`: what the command line says, handed to the command that does it.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <cstdio>
+#include <exception>
 
+#include "vmm/base/fd.h"
 #include "vmm/base/log.h"
 #include "vmm/cli/commands.h"
 #include "vmm/cli/run_options.h"
@@ -29,7 +32,7 @@ constexpr const char* kRunFooter = R"(Examples:
   twofold run kernel.elf --console file:console.log --name a &
 
 KERNEL is a 32-bit ELF file with a PVH note or a Multiboot 1 header, as 'qemu -kernel' takes it.
-On the terminal, Ctrl-A x ends the guest and Ctrl-A a sends Ctrl-A itself.
+On the terminal, Ctrl-A x ends the guest and Ctrl-A Ctrl-A sends one Ctrl-A.
 
 Exit status:
   odd   the guest's own verdict V, written to port 0xf4: (V << 1) | 1, as QEMU's isa-debug-exit has it
@@ -201,6 +204,13 @@ int complain(const std::string& message, int status) {
 
 }  // namespace twofold::cli
 
+// We throw nothing, but the libraries may where memory ends: that too is one line and a status.
 int main(int argc, char** argv) {
-  return twofold::cli::main_command(argc, argv);
+  twofold::fill_standard_streams();
+  try {
+    return twofold::cli::main_command(argc, argv);
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "twofold: error: %s\n", error.what());
+    return twofold::cli::kFailed;
+  }
 }

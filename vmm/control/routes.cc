@@ -143,6 +143,7 @@ Response handle_request(VmService& vm, const Request& request) {
 
 std::vector<std::string> route_names() {
   std::vector<std::string> names;
+  names.reserve(kRoutes.size());
   for (const Route& route : kRoutes) names.push_back(fmt::format("{} {}", route.method, route.path));
   return names;
 }

@@ -161,7 +161,7 @@ std::vector<std::string> documented_routes() {
     if (std::regex_match(line, match, std::regex("    (get|put|post|delete|patch):"))) {
       std::string method = match[1];
       for (char& c : method) c = static_cast<char>(c - 'a' + 'A');
-      routes.push_back(method + " " + path);
+      routes.push_back(fmt::format("{} {}", method, path));
     }
   }
   return routes;

@@ -1,6 +1,5 @@
 #include "vmm/control/server.h"
 
-#include <dirent.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -159,6 +158,7 @@ TEST_F(ServerTest, ClientsThatNeverReadAreDropped) {
 TEST_F(ServerTest, SilentClientsFillingEveryPlaceAreOutlived) {
   start({4, 300ms, 300ms});
   std::vector<UniqueFd> silent;
+  silent.reserve(10);
   for (int i = 0; i < 10; ++i) silent.push_back(connect());
   EXPECT_TRUE(client(5s).info());
 }
@@ -167,6 +167,7 @@ TEST_F(ServerTest, ManyClientsAtOnce) {
   start();
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int t = 0; t < 8; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 50; ++i) {
@@ -193,13 +194,11 @@ TEST_F(ServerTest, ClientsThatLeaveEarlyDoNoHarm) {
 TEST_F(ServerTest, NoDescriptorsAreLost) {
   start();
   const auto open_fds = [] {
-    const std::unique_ptr<DIR, int (*)(DIR*)> directory(::opendir("/proc/self/fd"), ::closedir);
-    int count = 0;
-    while (::readdir(directory.get()) != nullptr) ++count;
-    return count;
+    namespace fs = std::filesystem;
+    return std::distance(fs::directory_iterator("/proc/self/fd"), fs::directory_iterator());
   };
   ASSERT_TRUE(client().info());
-  const int before = open_fds();
+  const auto before = open_fds();
   for (int i = 0; i < 100; ++i) {
     ASSERT_TRUE(client().info());
     exchange("nonsense\r\n\r\n");
