@@ -51,10 +51,11 @@ int32_t read_pipe(Pipe& pipe, UserBuffer& buffer) {
     if (!sleep_on(&pipe)) return -guest_abi::kEIo;
   }
   int32_t total = 0;
+  int32_t error = 0;
   while (pipe.used > 0 && buffer.remaining() > 0) {
     uint8_t* piece;
     uint32_t count;
-    if (const int32_t error = buffer.next_piece(&piece, &count); error != 0) return total > 0 ? total : error;
+    if ((error = buffer.next_piece(&piece, &count)) != 0) break;
     count = min(min(count, pipe.used), Pipe::kCapacity - pipe.start);
     memcpy(piece, pipe.ring + pipe.start, count);
     pipe.start = (pipe.start + count) % Pipe::kCapacity;
@@ -62,7 +63,8 @@ int32_t read_pipe(Pipe& pipe, UserBuffer& buffer) {
     buffer.consume(count);
     total += static_cast<int32_t>(count);
   }
-  wake_up(&pipe);
+  if (total == 0) return error;
+  wake_up(&pipe);  // after half a read too: there is room
   return total;
 }
 

@@ -80,6 +80,21 @@ void blocked_writer_sees_the_break() {
   CHECK_EQ(status_of_pid(pid), 0);
 }
 
+// The buffer's second page does not exist, so the read fails halfway; the room that it made is room all the same.
+void half_a_read_wakes_the_writer() {
+  const Pipe pipe = make_pipe();
+  const int32_t pid = start([&] {
+    static char page[kPageSize];  // more than a pipe holds
+    CHECK_EQ(write(pipe.writer, page, sizeof(page)), sizeof(page));
+  });
+  CHECK(reaches_state(pid, kProcSleeping));
+  uint8_t* last_page = reserve_pages(1);
+  CHECK_EQ(read(pipe.reader, last_page + kPageSize / 2, kPageSize), kPageSize / 2);
+  CHECK_EQ(read(pipe.reader, last_page + kPageSize, 1), -kEFault);
+  CHECK(reaches_state(pid, kProcZombie));
+  CHECK_EQ(status_of_pid(pid), 0);
+}
+
 void reader_blocks_until_written() {
   const Pipe pipe = make_pipe();
   const int32_t pid = start([&] { await(pipe.reader); });
@@ -202,6 +217,7 @@ const Case kCases[] = {
     {"broken_pipe", broken_pipe},
     {"end_comes_with_death", end_comes_with_death},
     {"blocked_writer_sees_the_break", blocked_writer_sees_the_break},
+    {"half_a_read_wakes_the_writer", half_a_read_wakes_the_writer},
     {"reader_blocks_until_written", reader_blocks_until_written},
     {"stream_small", stream_small},
     {"stream_big", stream_big, Cost::kSlow},
