@@ -35,7 +35,17 @@ namespace smp {
 namespace {
 
 constexpr uint32_t kPollMicroseconds = 100;
-constexpr uint32_t kMaxPolls = 1000;
+constexpr uint32_t kMaxPolls = 30000;  // 3 s: a virtual processor may have to wait for its turn
+constexpr uint32_t kStopMicroseconds = 10000;
+
+// Puts a late processor back to where it waits for a startup IPI, for what it would start on is about to be the next
+// one's stack, or unmapped. It may have come up just now, and is then no more up: it holds no lock before start()
+// has seen it. Its stack stays its own.
+void stop(Cpu& cpu) {
+  lapic::send_init(cpu.apic_id);
+  timer::delay_microseconds(kStopMicroseconds);
+  __atomic_store_n(&cpu.started, false, __ATOMIC_RELAXED);
+}
 
 // SDM vol. 3, 9.4.4.1: INIT, 10 ms, startup IPI, and a second one if the first had no effect. The 10 ms are for
 // processors of the last century; a virtual one needs none.
@@ -54,7 +64,7 @@ bool start(Cpu& cpu) {
     timer::delay_microseconds(kPollMicroseconds);
     if (i == 2) lapic::send_startup(cpu.apic_id, kTrampolineAddress);
   }
-  // Its stack stays: it may come up yet.
+  stop(cpu);
   kprintf("processor with APIC id %u does not start; going on without it\n", cpu.apic_id);
   return false;
 }
