@@ -47,7 +47,8 @@ class AddressSpace {
   void load() const;
 
   // Declares [start, end) part of the program. The heap starts after the last segment. false: there are too many.
-  // REQUIRES: page-aligned; kUserTextBase <= start < end <= kStackBottom
+  // All segments come before the first page: a page that segments share is mapped once, with the rights of all.
+  // REQUIRES: no page is present; page-aligned; kUserTextBase <= start < end <= kStackBottom
   [[nodiscard]] bool add_segment(UserAddr start, UserAddr end, bool writable);
 
   // Moves the break by `delta` bytes and gives the old one; false, and no change, if that leaves the heap's range.

@@ -15,6 +15,7 @@ int32_t try_exec(const char* name) {
 void good_programs_run() {
   CHECK_EQ(try_exec("good"), 42);
   CHECK_EQ(try_exec("zero_fill"), 0);
+  CHECK_EQ(try_exec("page_of_two_segments"), 42);
 }
 
 // Files that exec must refuse.

@@ -46,6 +46,14 @@ const Bytes kBytePastEnd = {
 };
 static_assert(kTextBase + 14 == 0x100e);
 
+// Writes a byte of its first page and exits with it, which is 42.
+const Bytes kWriteFirstPage = {
+    0xc6, 0x05, 0x00, 0x18, 0,    0, 42,  // movb   $42, 0x1800
+    0x0f, 0xb6, 0x1d, 0x00, 0x18, 0, 0,   // movzbl 0x1800, %ebx
+    0xb8, 0x03, 0,    0,    0,            // mov    $3, %eax
+    0xcd, 0x40,                           // int    $0x40
+};
+
 // A file with one segment at kTextBase that holds `code`.
 struct Program {
   Elf32_Ehdr header = {};
@@ -217,6 +225,14 @@ void write_truncated(const std::string& folder, const Bytes& good) {
   write_file(folder + "text", Bytes(text.begin(), text.end()));
 }
 
+// The code's page is also the writable segment's, which comes second and writes its bytes there from the file.
+Bytes page_of_two_segments() {
+  Program program(kWriteFirstPage);
+  program.segments.push_back({PT_LOAD, kTextBase, 0x1800, 0x1800, 4, 16, PF_R | PF_W, kTextBase});
+  program.header.e_phnum = 2;
+  return program.build();
+}
+
 // The same on every machine and run: the generator and its use are defined to the bit.
 void write_mutants(const std::string& folder, const Bytes& good) {
   std::mt19937 random(20240607);
@@ -253,6 +269,8 @@ int main(int argc, char** argv) {
   Bytes zero_fill_file = zero_fill.build();
   zero_fill_file.insert(zero_fill_file.end(), 0x3000, 0x77);
   write_file(folder + "zero_fill", zero_fill_file);
+
+  write_file(folder + "page_of_two_segments", page_of_two_segments());
 
   write_truncated(folder, good);
   for (const Hostile& hostile : kHostile) {
