@@ -55,9 +55,9 @@ void init_cpu(Cpu& cpu) {
         "r"(static_cast<uint32_t>(kTaskSelector))
       : "memory");
 
-  // No x87, MMX or SSE: each such instruction traps, so there is no such state to save. Task-switched is set for good
-  // because QEMU (7.2) lets EMMS pass under emulation alone.
-  constexpr uint32_t kSet = x86::kCr0WriteProtect | x86::kCr0Emulate | x86::kCr0TaskSwitched | x86::kCr0NumericError;
+  // No x87, MMX or SSE: each such instruction traps, so there is no such state to save. (QEMU's emulation, 7.2 and
+  // 10.0, lets EMMS pass whatever CR0 says; it makes no state that a program could read back.)
+  constexpr uint32_t kSet = x86::kCr0WriteProtect | x86::kCr0Emulate | x86::kCr0NumericError;
   x86::write_cr0((x86::read_cr0() | kSet) & ~x86::kCr0Monitor);
   if ((x86::cpuid(1).edx & x86::kCpuidPge) != 0) x86::write_cr4(x86::read_cr4() | x86::kCr4GlobalPages);
 }

@@ -7,19 +7,13 @@ namespace twofold::kernel::x86 {
 
 constexpr uint32_t kCr0Monitor = 1u << 1;
 constexpr uint32_t kCr0Emulate = 1u << 2;
-constexpr uint32_t kCr0TaskSwitched = 1u << 3;
 constexpr uint32_t kCr0NumericError = 1u << 5;
 constexpr uint32_t kCr0WriteProtect = 1u << 16;
-constexpr uint32_t kCr4LargePages = 1u << 4;
 constexpr uint32_t kCr4GlobalPages = 1u << 7;
 constexpr uint32_t kFlagsReserved = 1u << 1;
 constexpr uint32_t kFlagsInterrupt = 1u << 9;
-constexpr uint32_t kCpuidPse = 1u << 3;   // leaf 1, EDX
-constexpr uint32_t kCpuidMsr = 1u << 5;   // leaf 1, EDX
 constexpr uint32_t kCpuidApic = 1u << 9;  // leaf 1, EDX
 constexpr uint32_t kCpuidPge = 1u << 13;  // leaf 1, EDX
-constexpr uint32_t kMsrApicBase = 0x1b;
-constexpr uint32_t kApicBaseEnable = 1u << 11;
 
 inline void out8(uint16_t port, uint8_t value) {
   asm volatile("outb %0, %1" : : "a"(value), "Nd"(port));
@@ -100,14 +94,6 @@ inline Cpuid cpuid(uint32_t leaf) {
   Cpuid out;
   asm volatile("cpuid" : "=a"(out.eax), "=b"(out.ebx), "=c"(out.ecx), "=d"(out.edx) : "a"(leaf), "c"(0));
   return out;
-}
-
-// The low half; the bits used here all lie in it.
-inline uint32_t read_msr(uint32_t msr) {
-  uint32_t low;
-  uint32_t high;
-  asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
-  return low;
 }
 
 // a * b / c with a 64-bit intermediate (there is no libgcc to divide 64 bits). The quotient must fit 32 bits.
