@@ -40,10 +40,13 @@ constexpr uint32_t kStopMicroseconds = 10000;
 
 // Puts a late processor back to where it waits for a startup IPI, for what it would start on is about to be the next
 // one's stack, or unmapped. It may have come up just now, and is then no more up: it holds no lock before start()
-// has seen it. Its stack stays its own.
+// has seen it. INIT goes out twice, as one does not cancel a pending startup IPI in QEMU's emulation: the processor
+// starts right after it. Its stack stays its own.
 void stop(Cpu& cpu) {
-  lapic::send_init(cpu.apic_id);
-  timer::delay_microseconds(kStopMicroseconds);
+  for (uint32_t i = 0; i < 2; ++i) {
+    lapic::send_init(cpu.apic_id);
+    timer::delay_microseconds(kStopMicroseconds);
+  }
   __atomic_store_n(&cpu.started, false, __ATOMIC_RELAXED);
 }
 
