@@ -70,8 +70,12 @@ void check_stack() {
 }
 
 void BigKernelLock::acquire() {
-  while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {
-    while (__atomic_load_n(&held_, __ATOMIC_RELAXED)) x86::pause();
+  if (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {
+    __atomic_fetch_add(&waiters_, 1, __ATOMIC_RELAXED);
+    do {
+      while (__atomic_load_n(&held_, __ATOMIC_RELAXED)) x86::pause();
+    } while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE));
+    __atomic_fetch_sub(&waiters_, 1, __ATOMIC_RELAXED);
   }
   owner_ = &this_cpu();
 }
@@ -79,6 +83,14 @@ void BigKernelLock::acquire() {
 void BigKernelLock::release() {
   owner_ = nullptr;
   __atomic_store_n(&held_, false, __ATOMIC_RELEASE);
+}
+
+void BigKernelLock::let_waiters_in() const {
+  constexpr uint32_t kMaxPauses = 1000;
+  for (uint32_t i = 0; i < kMaxPauses && __atomic_load_n(&waiters_, __ATOMIC_RELAXED) > 0; ++i) {
+    if (__atomic_load_n(&held_, __ATOMIC_RELAXED)) return;
+    x86::pause();
+  }
 }
 
 bool BigKernelLock::held_here() const {

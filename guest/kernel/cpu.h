@@ -87,10 +87,16 @@ class BigKernelLock {
  public:
   void acquire();
   void release();
+
+  // Between a release() and the acquire() right behind it: waits until one of those that spin for the lock has it,
+  // for they would lose that race each time. Gives up soon: a virtual processor may not be running.
+  void let_waiters_in() const;
+
   [[nodiscard]] bool held_here() const;
 
  private:
   bool held_ = false;
+  uint32_t waiters_ = 0;                 // processors that spin in acquire(); a hint, so relaxed
   const Cpu* volatile owner_ = nullptr;  // written by the holder only
 };
 

@@ -97,6 +97,7 @@ void make_runnable(Process& process) {
 bool preempt_point() {
   big_kernel_lock.release();
   x86::open_interrupt_window();
+  big_kernel_lock.let_waiters_in();
   big_kernel_lock.acquire();
   if (this_cpu().need_reschedule) yield();
   return !current_process().killed;
