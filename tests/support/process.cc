@@ -13,6 +13,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <stdexcept>
+#include <utility>
 
 namespace twofold::test {
 
@@ -37,6 +38,7 @@ std::chrono::milliseconds left(Clock::time_point deadline) {
 }
 
 [[noreturn]] void become(const std::vector<std::string>& argv, const std::vector<std::string>& environment) {
+  std::signal(SIGPIPE, SIG_DFL);
   for (const auto& entry : environment) ::putenv(const_cast<char*>(entry.c_str()));
   std::vector<char*> pointers;
   for (const auto& argument : argv) pointers.push_back(const_cast<char*>(argument.c_str()));
@@ -56,6 +58,7 @@ bool read_some(int fd, std::string& to) {
 }  // namespace
 
 Process::Process(std::vector<std::string> argv, Terminal terminal, std::vector<std::string> environment) {
+  std::signal(SIGPIPE, SIG_IGN);  // a child that is gone is found out by write(), not by our own death
   Pipe errors = make_pipe();
   Pipe input;
   Pipe output;
@@ -101,6 +104,18 @@ Process::Process(std::vector<std::string> argv, Terminal terminal, std::vector<s
     output_fd_ = std::move(output.read);
   }
 }
+
+Process::Process(Process&& other) noexcept
+    : pid_(std::exchange(other.pid_, -1)),
+      input_(std::move(other.input_)),
+      output_fd_(std::move(other.output_fd_)),
+      errors_fd_(std::move(other.errors_fd_)),
+      terminal_(other.terminal_),
+      slave_(std::move(other.slave_)),
+      output_(std::move(other.output_)),
+      errors_(std::move(other.errors_)),
+      seen_(other.seen_),
+      ending_(other.ending_) {}
 
 Process::~Process() {
   if (pid_ > 0 && !ending_) {

@@ -28,7 +28,7 @@ class Process {
   // stdout are a pseudo-terminal of 80×24; else pipes. Throws std::runtime_error if it cannot start.
   explicit Process(std::vector<std::string> argv, Terminal terminal = Terminal::kNo,
                    std::vector<std::string> environment = {});
-  Process(Process&&) noexcept = default;
+  Process(Process&& other) noexcept;
   Process(const Process&) = delete;
   Process& operator=(const Process&) = delete;
   ~Process();

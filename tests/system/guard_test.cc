@@ -23,8 +23,8 @@ TEST_P(Guard, EndsTheGuest) {
 INSTANTIATE_TEST_SUITE_P(Words, Guard,
                          testing::Values(Death{"panic", kPanic}, Death{"fault", kPanic}, Death{"twice-freed", kPanic},
                                          Death{"stack", kPanic}, Death{"triple-fault", 100}),
-                         [](const auto& info) {
-                           std::string name = info.param.word;
+                         [](const auto& death) {
+                           std::string name = death.param.word;
                            std::erase(name, '-');
                            return name;
                          });
