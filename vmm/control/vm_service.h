@@ -25,7 +25,7 @@ struct VmInfo {
   uint64_t resident_bytes = 0;  // what of that the host holds in memory now
   std::string kernel;           // the path as the user gave it
   double uptime_seconds = 0;
-  std::optional<int> exit_status;  // as `twofold run` will end with; only when stopped
+  std::optional<int> exit_status;  // as `twofold run` will end with; once the guest ends
   uint64_t unknown_ports = 0;      // accesses to I/O ports that no device claims
   uint64_t unknown_mmio = 0;       // accesses to guest-physical addresses that are neither RAM nor a device
 };
@@ -58,10 +58,10 @@ class VmService {
   [[nodiscard]] virtual Status stop() = 0;
 
   // The two-dimensional walk in the form that vmm/memory/walk_view.h describes. A translation that ends in a fault is
-  // a result. Errors: no such process, no such vCPU, a CR3 outside RAM.
+  // a result, and so is a CR3 outside RAM. Errors: no such process, no such vCPU, or a vCPU that cannot be stopped.
   [[nodiscard]] virtual Result<nlohmann::json> walk(const WalkRequest& request) = 0;
 
-  // The guest's processes: an array of objects with "pid", "name", "state", "cr3" and what else is known. Errors: the
+  // The guest's processes: an array of objects with "pid", "name" and "cr3". Errors: the
   // guest is not one whose process table Twofold can read.
   [[nodiscard]] virtual Result<nlohmann::json> processes() = 0;
 };

@@ -46,6 +46,8 @@ std::vector<std::string> crash_dump(const Vcpu& vcpu, const GuestMemory& memory)
   const auto regs = vcpu.regs();
   const auto sregs = vcpu.sregs();
   if (!regs || !sregs) return {"registers cannot be read"};
+  // SVM leaves nothing of a guest that shut down: KVM puts the vCPU in its reset state before it tells us.
+  if (sregs->cs.selector == 0xf000 && regs->rip == 0xfff0) return {"its registers are gone: KVM has reset the vCPU"};
   add_registers(lines, *regs, *sregs);
 
   // A segment's base counts outside flat kernels, in real mode above all.
