@@ -1,5 +1,5 @@
 // Jumps into the hole, where no memory is: KVM cannot fetch what it would have to emulate.
-#include "kernel.h"
+#include "kernel.inc"
 PVH_NOTE(start)
 .globl start
 start:

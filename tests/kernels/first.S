@@ -1,5 +1,5 @@
 // Its first instructions end it: what is left of a run's time is what it costs to get a guest going.
-#include "kernel.h"
+#include "kernel.inc"
 PVH_NOTE(start)
 .globl start
 start:

@@ -1,6 +1,6 @@
 // Multiboot 1, as hobby kernels have it: prints its command line on COM1 and ends. Verdict 0x10 if the loader said
 // it is Multiboot and gave a command line and a memory map, else 0x11.
-#include "kernel.h"
+#include "kernel.inc"
 .section .multiboot, "a"
   .long 0x1badb002, 0x3, -(0x1badb002 + 0x3)  // page-aligned modules, memory information
 .text

@@ -1,5 +1,5 @@
 // Wakes every other CPU by INIT and SIPI (MP 1.4 appendix B.4) and counts those that come. Verdict: how many came.
-#include "kernel.h"
+#include "kernel.inc"
 #define TRAMPOLINE 0x8000
 #define COUNT 0x9000
 #define ICR_LOW 0xfee00300

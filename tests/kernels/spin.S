@@ -1,5 +1,5 @@
 // Says that it lives, then never leaves the guest again, counting at 2 MiB: no exit, no interrupt, no halt.
-#include "kernel.h"
+#include "kernel.inc"
 PVH_NOTE(start)
 .globl start
 start:

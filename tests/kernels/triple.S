@@ -1,5 +1,5 @@
 // An exception without an IDT: the third fault in a row shuts a CPU down.
-#include "kernel.h"
+#include "kernel.inc"
 PVH_NOTE(start)
 .globl start
 start:
