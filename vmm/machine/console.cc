@@ -44,7 +44,7 @@ Status Console::watch_input() {
   if (!room) return pass_on(room);
   room_event_ = std::move(*room);
   uart_->set_room_callback([this] { signal_eventfd(room_event_.get()); });
-  const auto added = loop_.add(room_event_.get(), EPOLLIN, [this](uint32_t) {
+  auto added = loop_.add(room_event_.get(), EPOLLIN, [this](uint32_t) {
     drain_eventfd(room_event_.get());
     resume_input();
   });
