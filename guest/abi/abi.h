@@ -36,6 +36,7 @@ enum Syscall : uint32_t {
   kSysProcs,     // (ProcInfo*, max) -> processes written
   kSysShutdown,  // (value) -> writes value to the debug-exit port; does not return
   kSysCmdline,   // (buf, n) -> length of the kernel command line; copies min(n, length + 1) bytes, its NUL included
+  kSysAudit,     // () -> how many of the kernel's accounts of memory do not add up: 0, or there is a bug
   kSyscallCount,
 };
 
@@ -80,12 +81,30 @@ struct MemStat {
   uint32_t free;
   uint32_t kernel;         // kernel image, kernel stacks and tables
   uint32_t page_table;     // page directories and page tables of processes
-  uint32_t user;           // frames that hold user pages, each counted once
+  uint32_t user;           // frames that processes map, each counted once
   uint32_t user_shared;    // of those, mapped more than once (copy-on-write after fork)
   uint32_t faults_zero;    // demand-zero faults served
   uint32_t faults_cow;     // copy-on-write faults served, by copy or by taking the last reference
   uint32_t faults_killed;  // faults that ended a process
   uint32_t ticks_per_second;
+  uint32_t cache;           // frames in the swap cache that no process maps
+  uint32_t swap_total;      // page slots on the swap disk; 0: no swap
+  uint32_t swap_used;
+  uint32_t faults_file;     // pages of programs' files brought in
+  uint32_t faults_cache;    // pages found in the swap cache: minor faults, as all above
+  uint32_t faults_swap;     // pages waited for from the swap disk: the major faults
+  uint32_t swap_ins;        // pages read
+  uint32_t swap_outs;       // pages written
+  uint32_t read_ahead;      // of swap_ins: read with a neighbour, before anybody asked
+  uint32_t read_ahead_used; // of those: asked for later
+  uint32_t swap_errors;     // requests that the disk has failed
+  uint32_t scanned;         // pages that reclaim has looked at
+  uint32_t dropped;         // clean pages that it gave up without a write
+  uint32_t stalls;          // times that a process had to reclaim by itself
+  uint32_t oom_kills;
+  uint32_t free_min;        // watermarks: at min programs reclaim by themselves, …
+  uint32_t free_low;        // … below low the reclaim thread wakes, …
+  uint32_t free_high;       // … and works until high
 };
 
 enum ProcState : uint32_t { kProcUnused, kProcEmbryo, kProcSleeping, kProcRunnable, kProcRunning, kProcZombie };
@@ -94,10 +113,11 @@ struct ProcInfo {
   int32_t pid;
   int32_t parent;
   uint32_t state;     // ProcState
-  uint32_t resident;  // pages mapped in user space
+  uint32_t resident;  // pages mapped in user space; 0: a zombie, or a thread of the kernel's
   uint32_t cr3;
   uint32_t ticks;  // timer ticks spent running
   char name[16];
+  uint32_t swapped;  // pages on the swap disk
 };
 
 constexpr int32_t kKilledStatus = -1;  // what wait() reports of a process that kill or a fault ended
@@ -143,6 +163,6 @@ struct InspectTable {
   InspectEntry entries[kMaxProcs];
 };
 
-static_assert(sizeof(Dirent) == 64 && sizeof(ProcInfo) == 40 && sizeof(InspectEntry) == 24 && sizeof(MemStat) == 40);
+static_assert(sizeof(Dirent) == 64 && sizeof(ProcInfo) == 44 && sizeof(InspectEntry) == 24 && sizeof(MemStat) == 112);
 
 }  // namespace guest_abi

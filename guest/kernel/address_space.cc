@@ -1,12 +1,12 @@
 #include "guest/kernel/address_space.h"
 
 #include "guest/kernel/frames.h"
+#include "guest/kernel/pages.h"
 #include "guest/kernel/string.h"
+#include "guest/kernel/swap.h"
 #include "guest/kernel/x86.h"
 
 namespace twofold::kernel {
-
-constinit FaultCounts fault_counts{};
 
 namespace {
 
@@ -47,15 +47,21 @@ bool AddressSpace::copy_table(AddressSpace& parent, uint32_t index) {
   PageEntry* const from = table_of(parent.directory_[index]);
   PageEntry* to = nullptr;
   for (uint32_t i = 0; i < kEntriesPerTable; ++i) {
-    if ((from[i] & kPresent) == 0) continue;
+    if (from[i] == 0) continue;
     if (to == nullptr) {  // a table without pages is not worth a copy
       to = reinterpret_cast<PageEntry*>(frames::allocate_zeroed(frames::Use::kPageTable));
       if (to == nullptr) return false;
       directory_[index] = to_physical(to) | kPresent | kWritable | kUser;
     }
+    if (swap::is_swapped(from[i])) {
+      swap::add_user(swap::slot_of(from[i]));
+      to[i] = from[i];
+      ++swapped_;
+      continue;
+    }
     if ((from[i] & kWritable) != 0) from[i] = (from[i] & ~kWritable) | kCopyOnWrite;
-    frames::share(entry_address(from[i]));
-    to[i] = from[i] & ~(kAccessed | kDirty);
+    pages::add_mapping(frames::number_of(from[i]), index << 22 | i << kPageShift);
+    to[i] = from[i] & ~kAccessed;  // the dirty flag goes along: see pages.h
     ++resident_;
   }
   return true;
@@ -66,24 +72,44 @@ void AddressSpace::destroy() {
   if (x86::read_cr3() == cr3()) x86::write_cr3(to_physical(kernel_page_directory));
   release_range(0, kUserTop);
   for (uint32_t i = 0; i < kUserTables; ++i) {
-    if ((directory_[i] & kPresent) != 0) frames::release(entry_address(directory_[i]));
+    if ((directory_[i] & kPresent) != 0) frames::free(entry_address(directory_[i]));
   }
-  frames::release(to_physical(directory_));
+  frames::free(to_physical(directory_));
   *this = {};
 }
 
 void AddressSpace::load() const {
-  if (x86::read_cr3() != cr3()) x86::write_cr3(cr3());
+  const PhysAddr wanted = exists() ? cr3() : to_physical(kernel_page_directory);
+  if (x86::read_cr3() != wanted) x86::write_cr3(wanted);
+}
+
+uint32_t AddressSpace::page_tables() const {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < kUserTables; ++i) count += directory_[i] & kPresent;
+  return count;
+}
+
+AddressSpace::Entries AddressSpace::count_entries() const {
+  Entries entries{0, 0};
+  for (uint32_t i = 0; i < kUserTables; ++i) {
+    if ((directory_[i] & kPresent) == 0) continue;
+    const PageEntry* const table = table_of(directory_[i]);
+    for (uint32_t j = 0; j < kEntriesPerTable; ++j) {
+      entries.present += table[j] & kPresent;
+      entries.swapped += swap::is_swapped(table[j]) ? 1 : 0;
+    }
+  }
+  return entries;
 }
 
 void AddressSpace::flush_if_loaded() const {
   if (x86::read_cr3() == cr3()) x86::write_cr3(cr3());
 }
 
-bool AddressSpace::add_segment(UserAddr start, UserAddr end, bool writable) {
+bool AddressSpace::add_segment(const Segment& segment) {
   if (segment_count_ == kMaxSegments) return false;
-  segments_[segment_count_++] = {start, end, writable};
-  heap_start_ = max(heap_start_, end);
+  segments_[segment_count_++] = segment;
+  heap_start_ = max(heap_start_, segment.end);
   break_ = heap_start_;
   return true;
 }
@@ -102,111 +128,35 @@ bool AddressSpace::move_break(int32_t delta, UserAddr* old_break) {
   return true;
 }
 
-// Whether a page may be at `address`; a page that two segments share is writable if one of them is.
-bool AddressSpace::may_be_at(UserAddr address, bool* writable) const {
-  if (address >= kStackBottom && address < kUserTop) {
-    *writable = true;
-    return true;
-  }
-  if (address >= heap_start_ && address < page_round_up(break_)) {
-    *writable = true;
-    return true;
-  }
-  bool found = false;
-  *writable = false;
-  for (uint32_t i = 0; i < segment_count_; ++i) {
-    if (address < segments_[i].start || address >= segments_[i].end) continue;
-    found = true;
-    *writable = *writable || segments_[i].writable;
-  }
-  return found;
-}
-
-// The PTE for `address`; null if its page table does not exist.
 PageEntry* AddressSpace::find_entry(UserAddr address) const {
   const PageEntry directory_entry = directory_[directory_index(address)];
   if ((directory_entry & kPresent) == 0) return nullptr;
   return &table_of(directory_entry)[table_index(address)];
 }
 
-// The same, with a new page table if need be; null when memory is full.
-PageEntry* AddressSpace::make_entry(UserAddr address) {
-  PageEntry& directory_entry = directory_[directory_index(address)];
-  if ((directory_entry & kPresent) == 0) {
-    const uint8_t* table = frames::allocate_zeroed(frames::Use::kPageTable);
-    if (table == nullptr) return nullptr;
-    directory_entry = to_physical(table) | kPresent | kWritable | kUser;
-  }
-  return find_entry(address);
+bool AddressSpace::unmap_if_clean(PageEntry* entry, PageEntry replacement) {
+  PageEntry seen = *entry;
+  if ((seen & kDirty) != 0) return false;
+  // Fails if the processor sets a flag just now: then the page is in use.
+  if (!__atomic_compare_exchange_n(entry, &seen, replacement, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)) return false;
+  --resident_;
+  if (swap::is_swapped(replacement)) ++swapped_;
+  return true;
 }
 
-FaultResult AddressSpace::fault(UserAddr address, Access access) {
-  if (address >= kUserTop) return FaultResult::kProtected;
-  PageEntry* entry = find_entry(address);
-  if (entry != nullptr && (*entry & kPresent) != 0) {
-    if (access == Access::kRead || (*entry & kWritable) != 0) return FaultResult::kServed;
-    if ((*entry & kCopyOnWrite) == 0) return FaultResult::kProtected;
-    return break_sharing(address, entry);
-  }
-  bool writable = false;
-  if (!may_be_at(address, &writable)) return FaultResult::kUnmapped;
-  if (access == Access::kWrite && !writable) return FaultResult::kProtected;
-  const FaultResult result = map_zeroed(address, writable);
-  if (result == FaultResult::kServed) ++fault_counts.zero;
-  return result;
+void AddressSpace::unmap(PageEntry* entry, PageEntry replacement) {
+  __atomic_store_n(entry, replacement, __ATOMIC_SEQ_CST);
+  --resident_;
+  if (swap::is_swapped(replacement)) ++swapped_;
 }
 
-FaultResult AddressSpace::map_zeroed(UserAddr address, bool writable) {
-  PageEntry* const entry = make_entry(address);
-  if (entry == nullptr) return FaultResult::kNoMemory;
-  const uint8_t* page = frames::allocate_zeroed(frames::Use::kUser);
-  if (page == nullptr) return FaultResult::kNoMemory;
-  *entry = to_physical(page) | kPresent | kUser | (writable ? kWritable : 0);
+void AddressSpace::map_again(PageEntry* entry, PhysAddr frame) {
+  *entry = frame | kPresent | kUser | kCopyOnWrite | kAccessed | kDirty;
   ++resident_;
-  return FaultResult::kServed;
+  --swapped_;
 }
 
-// Gives a copy-on-write page a frame of its own, or, to the last that maps the frame, the right to write it.
-FaultResult AddressSpace::break_sharing(UserAddr address, PageEntry* entry) {
-  const PhysAddr shared = entry_address(*entry);
-  const PageEntry flags = (*entry & (kPageSize - 1) & ~kCopyOnWrite) | kWritable;
-  PhysAddr own = shared;
-  if (frames::references(shared) > 1) {
-    uint8_t* const page = frames::allocate(frames::Use::kUser);
-    if (page == nullptr) return FaultResult::kNoMemory;
-    memcpy(page, to_virtual(shared), kPageSize);
-    frames::release(shared);
-    own = to_physical(page);
-  }
-  *entry = own | flags;
-  x86::invalidate_page(address);
-  ++fault_counts.copy_on_write;
-  return FaultResult::kServed;
-}
-
-FaultResult AddressSpace::resolve(UserAddr address, Access access, uint8_t** pointer) {
-  const FaultResult result = fault(address, access);
-  if (result != FaultResult::kServed) return result;
-  PageEntry* const entry = find_entry(address);
-  *entry |= access == Access::kWrite ? (kAccessed | kDirty) : kAccessed;  // as the processor would
-  *pointer = to_virtual(entry_address(*entry)) + address % kPageSize;
-  return result;
-}
-
-FaultResult AddressSpace::resolve_for_loading(UserAddr address, uint8_t** pointer) {
-  PageEntry* entry = find_entry(address);
-  if (entry == nullptr || (*entry & kPresent) == 0) {
-    bool writable = false;
-    if (!may_be_at(address, &writable)) return FaultResult::kUnmapped;
-    const FaultResult result = map_zeroed(address, writable);
-    if (result != FaultResult::kServed) return result;
-    entry = find_entry(address);
-  }
-  *pointer = to_virtual(entry_address(*entry)) + address % kPageSize;
-  return FaultResult::kServed;
-}
-
-// Frees the pages in [start, end), both page-aligned; keeps page tables. The caller flushes.
+// Gives up the pages in [start, end), both page-aligned; keeps page tables. The caller flushes.
 void AddressSpace::release_range(UserAddr start, UserAddr end) {
   for (UserAddr address = start; address < end;) {
     PageEntry* const entry = find_entry(address);
@@ -214,10 +164,14 @@ void AddressSpace::release_range(UserAddr start, UserAddr end) {
       address = (address & ~(kLargePageSize - 1)) + kLargePageSize;
       continue;
     }
-    if ((*entry & kPresent) != 0) {
-      frames::release(entry_address(*entry));
-      *entry = 0;
+    const PageEntry old = *entry;
+    *entry = 0;
+    if ((old & kPresent) != 0) {
       --resident_;
+      pages::drop_mapping(frames::number_of(old));
+    } else if (swap::is_swapped(old)) {
+      --swapped_;
+      swap::drop_user(swap::slot_of(old));
     }
     address += kPageSize;
   }

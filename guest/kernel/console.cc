@@ -89,12 +89,14 @@ void take_input() {
 
 int32_t read(UserBuffer& buffer) {
   if (buffer.remaining() == 0) return 0;
-  while (ready_used == 0) {
-    if (!sleep_on(ready)) return -guest_abi::kEIo;
-  }
   int32_t total = 0;
   bool end = false;
-  while (!end && ready_used > 0 && buffer.remaining() > 0) {
+  while (!end && buffer.remaining() > 0) {
+    if (ready_used == 0) {
+      if (total > 0) break;
+      if (!sleep_on(ready)) return -guest_abi::kEIo;
+      continue;
+    }
     uint8_t* piece;
     uint32_t count;
     if (const int32_t error = buffer.next_piece(&piece, &count); error != 0) return total > 0 ? total : error;

@@ -1,6 +1,7 @@
 #include "guest/kernel/cpu.h"
 
 #include "guest/kernel/print.h"
+#include "guest/kernel/tlb.h"
 #include "guest/kernel/x86.h"
 
 namespace twofold::kernel {
@@ -73,7 +74,10 @@ void BigKernelLock::acquire() {
   if (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE)) {
     __atomic_fetch_add(&waiters_, 1, __ATOMIC_RELAXED);
     do {
-      while (__atomic_load_n(&held_, __ATOMIC_RELAXED)) x86::pause();
+      while (__atomic_load_n(&held_, __ATOMIC_RELAXED)) {
+        tlb::serve(this_cpu());  // whoever holds the lock may be waiting for that
+        x86::pause();
+      }
     } while (__atomic_exchange_n(&held_, true, __ATOMIC_ACQUIRE));
     __atomic_fetch_sub(&waiters_, 1, __ATOMIC_RELAXED);
   }

@@ -40,6 +40,7 @@ struct Cpu {
   bool started;
   bool idle;  // halted or about to be; whoever clears it sees to an interrupt. Read without the lock by its own CPU
   bool need_reschedule;  // the running process has used up its tick
+  bool flush_wanted;     // by tlb::flush() of another; atomic
   Process* current;      // null while idle
   Context* idle_context;
   uint64_t gdt[6];

@@ -18,8 +18,8 @@ void write_to_text() {
 void free_twice() {
   uint8_t* const page = frames::allocate(frames::Use::kKernel);
   if (page == nullptr) return;
-  frames::release(to_physical(page));
-  frames::release(to_physical(page));
+  frames::free(to_physical(page));
+  frames::free(to_physical(page));
 }
 
 // As a function that needs too much of the stack would, at its deepest point.

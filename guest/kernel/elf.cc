@@ -49,29 +49,20 @@ bool inside(uint32_t start, uint32_t length, uint32_t low, uint32_t high) {
   return start >= low && start <= high && length <= high - start;
 }
 
-// Declares the segment's pages to the space, which fills none of them yet.
-int32_t declare_segment(AddressSpace& space, uint32_t size, const Elf32_Phdr& header) {
+// Declares the segment's pages to the space, which fetches none of them yet.
+int32_t declare_segment(AddressSpace& space, const uint8_t* image, uint32_t size, const Elf32_Phdr& header) {
   if (header.p_memsz == 0 && header.p_filesz == 0) return 0;
   if (header.p_filesz > header.p_memsz || !inside(header.p_offset, header.p_filesz, 0, size) ||
       !inside(header.p_vaddr, header.p_memsz, kUserTextBase, kStackBottom)) {
     return -guest_abi::kENoexec;
   }
-  const UserAddr start = page_round_down(header.p_vaddr);
-  const UserAddr end = page_round_up(header.p_vaddr + header.p_memsz);
-  return space.add_segment(start, end, (header.p_flags & PF_W) != 0) ? 0 : -guest_abi::kENoexec;
-}
-
-// REQUIRES: declare_segment has accepted it
-int32_t fill_segment(AddressSpace& space, const uint8_t* image, const Elf32_Phdr& header) {
-  for (uint32_t done = 0; done < header.p_filesz;) {
-    const UserAddr address = header.p_vaddr + done;
-    uint8_t* target;
-    if (space.resolve_for_loading(address, &target) != FaultResult::kServed) return -guest_abi::kENomem;
-    const uint32_t count = min(header.p_filesz - done, kPageSize - address % kPageSize);
-    memcpy(target, image + header.p_offset + done, count);
-    done += count;
-  }
-  return 0;
+  const AddressSpace::Segment segment{page_round_down(header.p_vaddr),
+                                      page_round_up(header.p_vaddr + header.p_memsz),
+                                      (header.p_flags & PF_W) != 0,
+                                      header.p_vaddr,
+                                      header.p_filesz,
+                                      image + header.p_offset};
+  return space.add_segment(segment) ? 0 : -guest_abi::kENoexec;
 }
 
 // REQUIRES: the whole table lies in the image
@@ -97,16 +88,10 @@ int32_t load_elf(AddressSpace& space, const uint8_t* image, uint32_t size, UserA
     const Elf32_Phdr segment = read_header(image, header, i);
     if (segment.p_type == PT_INTERP) return -guest_abi::kENoexec;
     if (segment.p_type != PT_LOAD) continue;
-    if (const int32_t error = declare_segment(space, size, segment); error != 0) return error;
+    if (const int32_t error = declare_segment(space, image, size, segment); error != 0) return error;
     entry_inside = entry_inside || (header.e_entry - segment.p_vaddr < segment.p_memsz);
   }
   if (!entry_inside) return -guest_abi::kENoexec;
-  // All are declared before any is filled: a page gets its rights as it is mapped, and segments may share one.
-  for (uint32_t i = 0; i < header.e_phnum; ++i) {
-    const Elf32_Phdr segment = read_header(image, header, i);
-    if (segment.p_type != PT_LOAD) continue;
-    if (const int32_t error = fill_segment(space, image, segment); error != 0) return error;
-  }
   *entry = header.e_entry;
   return 0;
 }

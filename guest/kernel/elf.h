@@ -7,8 +7,8 @@
 
 namespace twofold::kernel {
 
-// Loads the program at `image` into the empty `space`. Trusts no field. Returns 0 and the entry point, or -kENoexec
-// or -kENomem; then `space` holds whatever was loaded until then.
+// Declares the program at `image`, which must stay there, to the empty `space`; its pages come at their first touch.
+// Trusts no field. Returns 0 and the entry point, or -kENoexec.
 int32_t load_elf(AddressSpace& space, const uint8_t* image, uint32_t size, UserAddr* entry);
 
 }  // namespace twofold::kernel

@@ -5,6 +5,7 @@
 #include "guest/kernel/initrd.h"
 #include "guest/kernel/inspect.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/reclaim.h"
 #include "guest/kernel/string.h"
 #include "guest/kernel/user_buffer.h"
 #include "guest/kernel/x86.h"
@@ -89,6 +90,8 @@ int32_t replace_program(Process& process, const char* path, Arguments& arguments
 
 int32_t exec_process(UserAddr path_address, UserAddr argv_address) {
   Process& self = current_process();
+  constexpr uint32_t kFrames = 2;  // for the arguments, and a page directory
+  if (!reclaim::make_room(kFrames)) return -guest_abi::kENomem;
   char path[guest_abi::kMaxPath];
   const int32_t length = copy_string_from_user(self.space, path, path_address, sizeof(path), -guest_abi::kENoent);
   if (length < 0) return length;
@@ -96,7 +99,7 @@ int32_t exec_process(UserAddr path_address, UserAddr argv_address) {
   if (arguments == nullptr) return -guest_abi::kENomem;
   int32_t error = read_arguments(self.space, argv_address, arguments);
   if (error == 0) error = replace_program(self, path, *arguments);
-  frames::release(to_physical(arguments));
+  frames::free(to_physical(arguments));
   return error;
 }
 
@@ -108,7 +111,7 @@ int32_t exec_first(Process& process, const char* path) {
   copy_string(arguments->text, path, sizeof(arguments->text));
   arguments->used = strlen(arguments->text) + 1;
   const int32_t error = replace_program(process, path, *arguments);
-  frames::release(to_physical(arguments));
+  frames::free(to_physical(arguments));
   return error;
 }
 

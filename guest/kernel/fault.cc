@@ -74,7 +74,10 @@ void kill_for_page_fault(const TrapFrame& frame, uint32_t address, FaultResult r
   kprintf("pid %d (%s): killed: page fault at 0x%x eip 0x%x: %s %s ", self.pid, self.name, address, frame.eip,
           describe_access(frame, address), describe_page(frame, address));
   print_flags(frame.error);
-  kprintf(result == FaultResult::kNoMemory ? ": out of memory\n" : "\n");
+  const char* reason = "";
+  if (result == FaultResult::kNoMemory) reason = ": out of memory";
+  if (result == FaultResult::kIoError) reason = ": the swap disk cannot give the page back";
+  kprintf("%s\n", reason);
   ++fault_counts.killed;
   self.killed = true;
 }
@@ -86,7 +89,8 @@ void handle_page_fault(TrapFrame& frame) {
   }
   const Access access = (frame.error & kFaultWrite) != 0 ? Access::kWrite : Access::kRead;
   const FaultResult result = current_process().space.fault(address, access);
-  if (result != FaultResult::kServed) kill_for_page_fault(frame, address, result);
+  if (result == FaultResult::kServed || result == FaultResult::kKilled) return;  // whoever killed it has said why
+  kill_for_page_fault(frame, address, result);
 }
 
 }  // namespace

@@ -2,20 +2,27 @@
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/cmdline.h"
 #include "guest/kernel/cpu.h"
+#include "guest/kernel/console.h"
 #include "guest/kernel/devices.h"
 #include "guest/kernel/die.h"
+#include "guest/kernel/disk.h"
 #include "guest/kernel/firmware_tables.h"
 #include "guest/kernel/frames.h"
 #include "guest/kernel/initrd.h"
 #include "guest/kernel/interrupts.h"
 #include "guest/kernel/ioapic.h"
+#include "guest/kernel/irq.h"
 #include "guest/kernel/lapic.h"
 #include "guest/kernel/paging.h"
 #include "guest/kernel/print.h"
 #include "guest/kernel/process.h"
+#include "guest/kernel/ram.h"
+#include "guest/kernel/reclaim.h"
 #include "guest/kernel/scheduler.h"
 #include "guest/kernel/smp.h"
+#include "guest/kernel/swap.h"
 #include "guest/kernel/timer.h"
+#include "guest/kernel/victims.h"
 #include "guest/kernel/uart.h"
 
 extern "C" twofold::kernel::KernelStack boot_stack;  // in guest/boot/entry.S
@@ -24,11 +31,11 @@ namespace twofold::kernel {
 namespace {
 
 void print_banner(const Platform& platform, uint32_t running_cpus, bool calibrated) {
-  guest_abi::MemStat stat;
-  frames::count(&stat);
-  kprintf("twofold guest: %u of %u KiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n", stat.total * 4,
+  kprintf("twofold guest: %u of %u KiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n", ram::total_frames() * 4,
           static_cast<uint32_t>(boot_info.ram_bytes() >> 10), running_cpus, cpu_count, platform.source,
           timer::kTicksPerSecond, timer::counts_per_millisecond(), calibrated ? "" : ", assumed");
+  if (swap::disk() == nullptr) return;
+  kprintf("swap: %u KiB on %s, victims by %s\n", swap::total() * 4, swap::disk()->name(), victims::policy_name());
 }
 
 // After this, PANIC is safe.
@@ -42,10 +49,18 @@ void init_boot_processor() {
   big_kernel_lock.acquire();
 }
 
+void open_console(const Platform& platform) {
+  const auto handler = [](void*) { console::take_input(); };
+  if (!irq::install(platform, uart::kIrq, handler, nullptr)) PANIC("the console's interrupt is taken");
+  uart::enable_input();
+}
+
 void init_memory(PhysAddr start_info) {
   paging::init_window();
   read_start_info(start_info);
+  ram::init();
   frames::init();
+  reclaim::init();
 }
 
 }  // namespace
@@ -61,16 +76,18 @@ extern "C" [[noreturn]] void kernel_main(PhysAddr start_info) {
   ioapic::init(platform);
   smp::find_processors(platform);
   const bool calibrated = timer::calibrate();
-  ioapic::route_isa(platform, uart::kIrq, cpus[0].apic_id);
-  uart::enable_input();
+  open_console(platform);
+  disks::init(platform);
+  swap::init();
 
-  initrd::init(frames::initrd_data(), frames::initrd_size());
+  initrd::init(ram::initrd_data(), ram::initrd_size());
   add_devices();
   const uint32_t running_cpus = smp::start_processors();
   cmdline::Option quiet;
   if (!cmdline::find("quiet", &quiet)) print_banner(platform, running_cpus, calibrated);
   die_if_told();
   create_first_process();
+  reclaim::start();
   timer::start();
   idle_loop();
 }

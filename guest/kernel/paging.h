@@ -31,6 +31,14 @@ constexpr PhysAddr entry_address(PageEntry entry) {
   return page_round_down(entry);
 }
 
+// Changes of a PTE that a processor may be setting flags in at the same time.
+inline PageEntry set_entry_bits(PageEntry* entry, PageEntry bits) {
+  return __atomic_fetch_or(entry, bits, __ATOMIC_RELAXED);
+}
+inline PageEntry clear_entry_bits(PageEntry* entry, PageEntry bits) {
+  return __atomic_fetch_and(entry, ~bits, __ATOMIC_RELAXED);
+}
+
 extern "C" PageEntry kernel_page_directory[kEntriesPerTable];
 
 namespace paging {

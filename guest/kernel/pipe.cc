@@ -3,6 +3,7 @@
 #include "guest/abi/abi.h"
 #include "guest/kernel/file.h"
 #include "guest/kernel/frames.h"
+#include "guest/kernel/reclaim.h"
 #include "guest/kernel/scheduler.h"
 #include "guest/kernel/string.h"
 #include "guest/kernel/user_buffer.h"
@@ -24,6 +25,7 @@ File* open_end(Pipe* pipe, bool write_end) {
 }  // namespace
 
 int32_t create_pipe(File** read_end, File** write_end) {
+  if (!reclaim::make_room(1)) return -guest_abi::kENomem;
   auto* pipe = reinterpret_cast<Pipe*>(frames::allocate(frames::Use::kKernel));
   if (pipe == nullptr) return -guest_abi::kENomem;
   pipe->start = pipe->used = pipe->readers = pipe->writers = 0;
@@ -33,7 +35,7 @@ int32_t create_pipe(File** read_end, File** write_end) {
   if (*read_end != nullptr) {
     close_file(*read_end);  // the pipe goes with it
   } else {
-    frames::release(to_physical(pipe));
+    frames::free(to_physical(pipe));
   }
   return -guest_abi::kEMfile;
 }
@@ -41,27 +43,30 @@ int32_t create_pipe(File** read_end, File** write_end) {
 void close_pipe_end(Pipe* pipe, bool write_end) {
   --(write_end ? pipe->writers : pipe->readers);
   wake_up(pipe);
-  if (pipe->readers == 0 && pipe->writers == 0) frames::release(to_physical(pipe));
+  if (pipe->readers == 0 && pipe->writers == 0) frames::free(to_physical(pipe));
 }
 
 int32_t read_pipe(Pipe& pipe, UserBuffer& buffer) {
   if (buffer.remaining() == 0) return 0;
-  while (pipe.used == 0) {
-    if (pipe.writers == 0) return 0;
-    if (!sleep_on(&pipe)) return -guest_abi::kEIo;
-  }
   int32_t total = 0;
   int32_t error = 0;
-  while (pipe.used > 0 && buffer.remaining() > 0) {
-    uint8_t* piece;
-    uint32_t count;
-    if ((error = buffer.next_piece(&piece, &count)) != 0) break;
-    count = min(min(count, pipe.used), Pipe::kCapacity - pipe.start);
-    memcpy(piece, pipe.ring + pipe.start, count);
-    pipe.start = (pipe.start + count) % Pipe::kCapacity;
-    pipe.used -= count;
-    buffer.consume(count);
-    total += static_cast<int32_t>(count);
+  // Again if somebody else has emptied it while a page of the buffer was fetched.
+  while (total == 0 && error == 0) {
+    while (pipe.used == 0) {
+      if (pipe.writers == 0) return 0;
+      if (!sleep_on(&pipe)) return -guest_abi::kEIo;
+    }
+    while (error == 0 && pipe.used > 0 && buffer.remaining() > 0) {
+      uint8_t* piece;
+      uint32_t count;
+      if ((error = buffer.next_piece(&piece, &count)) != 0) break;
+      count = min(min(count, pipe.used), Pipe::kCapacity - pipe.start);
+      memcpy(piece, pipe.ring + pipe.start, count);
+      pipe.start = (pipe.start + count) % Pipe::kCapacity;
+      pipe.used -= count;
+      buffer.consume(count);
+      total += static_cast<int32_t>(count);
+    }
   }
   if (total == 0) return error;
   wake_up(&pipe);  // after half a read too: there is room

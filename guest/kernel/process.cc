@@ -4,6 +4,7 @@
 #include "guest/kernel/frames.h"
 #include "guest/kernel/inspect.h"
 #include "guest/kernel/print.h"
+#include "guest/kernel/reclaim.h"
 #include "guest/kernel/scheduler.h"
 #include "guest/kernel/string.h"
 #include "guest/kernel/user_buffer.h"
@@ -38,8 +39,8 @@ extern "C" void begin_process() {
   big_kernel_lock.release();
 }
 
-// A table entry with a pid and a kernel stack, on which it will start with user_frame(). Null if out of either.
-Process* allocate_process() {
+// A table entry with a pid and a kernel stack, on which it will start in `start`. Null if out of either.
+Process* allocate_process(void (*start)()) {
   for (Process& process : processes) {
     if (process.pid != 0) continue;
     auto* stack = reinterpret_cast<KernelStack*>(frames::allocate(frames::Use::kKernel));
@@ -53,7 +54,7 @@ Process* allocate_process() {
     auto* resume = reinterpret_cast<uint32_t*>(&process.user_frame());
     *--resume = reinterpret_cast<uint32_t>(trap_return);
     process.context = reinterpret_cast<Context*>(resume) - 1;
-    *process.context = {0, 0, 0, 0, reinterpret_cast<uint32_t>(begin_process)};
+    *process.context = {0, 0, 0, 0, reinterpret_cast<uint32_t>(start)};
     return &process;
   }
   return nullptr;
@@ -61,7 +62,7 @@ Process* allocate_process() {
 
 void free_process(Process& process) {
   process.space.destroy();
-  frames::release(to_physical(process.stack));
+  frames::free(to_physical(process.stack));
   process = {};
 }
 
@@ -95,7 +96,7 @@ void set_process_name(Process& process, const char* path) {
 }
 
 void create_first_process() {
-  Process* const process = allocate_process();
+  Process* const process = allocate_process(begin_process);
   if (process == nullptr) PANIC("no memory for the first process");
   static constexpr const char* kPrograms[] = {"/init", "/bin/sh"};
   int32_t errors[2] = {0, 0};
@@ -107,12 +108,22 @@ void create_first_process() {
     return;
   }
   PANIC("no first process: /init gives error %d, /bin/sh gives error %d; is there an initrd (%u bytes)?", -errors[0],
-        -errors[1], frames::initrd_size());
+        -errors[1], ram::initrd_size());
+}
+
+void create_kernel_thread(const char* name, void (*main)()) {
+  Process* const process = allocate_process(main);
+  if (process == nullptr) PANIC("no memory for the kernel thread %s", name);
+  process->kernel_thread = true;
+  copy_string(process->name, name, sizeof(process->name));
+  make_runnable(*process);
 }
 
 int32_t fork_process() {
   Process& parent = current_process();
-  Process* const child = allocate_process();
+  constexpr uint32_t kFixedFrames = 2;  // page directory and kernel stack
+  if (!reclaim::make_room(parent.space.page_tables() + kFixedFrames)) return -guest_abi::kENomem;
+  Process* const child = allocate_process(begin_process);
   if (child == nullptr) return -guest_abi::kEAgain;
   if (!child->space.create_copy_of(parent.space)) {
     free_process(*child);
@@ -163,10 +174,15 @@ int32_t wait_for_child(UserAddr status_address) {
   }
 }
 
+bool may_be_killed(const Process& process) {
+  return process.pid != 0 && process.state != guest_abi::kProcZombie && &process != first_process &&
+         !process.kernel_thread;
+}
+
 int32_t kill_process(int32_t pid) {
   for (Process& process : processes) {
     if (process.pid != pid || pid <= 0 || process.state == guest_abi::kProcZombie) continue;
-    if (&process == first_process) return -guest_abi::kEInval;
+    if (!may_be_killed(process)) return -guest_abi::kEInval;
     process.killed = true;
     if (process.state == guest_abi::kProcSleeping) make_runnable(process);
     return 0;
@@ -176,7 +192,7 @@ int32_t kill_process(int32_t pid) {
 
 void kill_foreground() {
   for (const Process& process : processes) {
-    if (process.pid == 0 || &process == first_process || process.parent == first_process) continue;
+    if (!may_be_killed(process) || process.parent == first_process) continue;
     kill_process(process.pid);
   }
 }

@@ -19,7 +19,7 @@ constexpr Entry kCalls[] = {
     {guest_abi::kSysOpen, sys_open},         {guest_abi::kSysRead, sys_read},       {guest_abi::kSysWrite, sys_write},
     {guest_abi::kSysClose, sys_close},       {guest_abi::kSysDup, sys_dup},         {guest_abi::kSysPipe, sys_pipe},
     {guest_abi::kSysFstat, sys_fstat},       {guest_abi::kSysMemstat, sys_memstat}, {guest_abi::kSysProcs, sys_procs},
-    {guest_abi::kSysShutdown, sys_shutdown}, {guest_abi::kSysCmdline, sys_cmdline},
+    {guest_abi::kSysShutdown, sys_shutdown}, {guest_abi::kSysCmdline, sys_cmdline}, {guest_abi::kSysAudit, sys_audit},
 };
 
 // The table is indexed by number; this is the proof that it may be.

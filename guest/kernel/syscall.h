@@ -27,6 +27,7 @@ int32_t sys_uptime(const SyscallArguments& arguments);
 int32_t sys_memstat(const SyscallArguments& arguments);
 int32_t sys_procs(const SyscallArguments& arguments);
 int32_t sys_shutdown(const SyscallArguments& arguments);
+int32_t sys_audit(const SyscallArguments& arguments);
 int32_t sys_cmdline(const SyscallArguments& arguments);
 
 // syscall_file.cc

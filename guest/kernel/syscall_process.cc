@@ -1,13 +1,12 @@
 // System calls on processes, memory, time and the machine. Contracts: guest/abi/abi.h.
 #include "guest/kernel/cmdline.h"
 #include "guest/kernel/exec.h"
-#include "guest/kernel/frames.h"
+#include "guest/kernel/memory_stat.h"
 #include "guest/kernel/print.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/scheduler.h"
 #include "guest/kernel/string.h"
 #include "guest/kernel/syscall.h"
-#include "guest/kernel/timer.h"
 #include "guest/kernel/user_buffer.h"
 
 namespace twofold::kernel {
@@ -55,15 +54,14 @@ int32_t sys_uptime(const SyscallArguments& /*arguments*/) {
 }
 
 int32_t sys_memstat(const SyscallArguments& arguments) {
-  guest_abi::MemStat stat;
-  frames::count(&stat);
-  stat.faults_zero = fault_counts.zero;
-  stat.faults_cow = fault_counts.copy_on_write;
-  stat.faults_killed = fault_counts.killed;
-  stat.ticks_per_second = timer::kTicksPerSecond;
+  const guest_abi::MemStat stat = memory_stat();
   const uint32_t size = min<uint32_t>(arguments.second, sizeof(stat));
   const int32_t error = copy_to_user(current_process().space, arguments.first, &stat, size);
   return error != 0 ? error : static_cast<int32_t>(size);
+}
+
+int32_t sys_audit(const SyscallArguments& /*arguments*/) {
+  return static_cast<int32_t>(audit_memory());
 }
 
 int32_t sys_procs(const SyscallArguments& arguments) {
@@ -77,7 +75,8 @@ int32_t sys_procs(const SyscallArguments& arguments) {
                              process.space.resident_pages(),
                              process.space.cr3(),
                              process.ticks,
-                             {}};
+                             {},
+                             process.space.swapped_pages()};
     memcpy(info.name, process.name, sizeof(info.name));
     const UserAddr target = arguments.first + written * sizeof(info);
     if (const int32_t error = copy_to_user(current_process().space, target, &info, sizeof(info)); error != 0) {

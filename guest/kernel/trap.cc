@@ -1,15 +1,15 @@
 #include "guest/kernel/trap.h"
 
 #include "guest/abi/abi.h"
-#include "guest/kernel/console.h"
 #include "guest/kernel/cpu.h"
 #include "guest/kernel/fault.h"
+#include "guest/kernel/irq.h"
 #include "guest/kernel/lapic.h"
 #include "guest/kernel/print.h"
 #include "guest/kernel/process.h"
 #include "guest/kernel/scheduler.h"
 #include "guest/kernel/syscall.h"
-#include "guest/kernel/uart.h"
+#include "guest/kernel/tlb.h"
 
 namespace twofold::kernel {
 namespace {
@@ -30,11 +30,8 @@ void dispatch(TrapFrame& frame) {
     case kVectorReschedule:
       lapic::end_of_interrupt();
       return;  // being awake is all that was asked for
-    case kVectorIrqBase + uart::kIrq:
-      lapic::end_of_interrupt();
-      console::take_input();
-      return;
     default:
+      if (frame.vector - kVectorIrqBase < irq::kLines) irq::handle(frame.vector - kVectorIrqBase);
       // A spurious interrupt, of the LAPIC or of a masked 8259: neither wants an end-of-interrupt.
       return;
   }
@@ -56,6 +53,11 @@ void leave_kernel() {
 }  // namespace
 
 void trap(TrapFrame* frame) {
+  if (frame->vector == kVectorFlush) {  // from who holds the lock
+    lapic::end_of_interrupt();
+    tlb::serve(this_cpu());
+    return;
+  }
   if (is_idle_tick(*frame)) {
     lapic::end_of_interrupt();
     return;

@@ -22,6 +22,7 @@ constexpr uint32_t kExceptionCount = 32;
 constexpr uint32_t kVectorIrqBase = 0x20;  // vector of ISA IRQ 0
 constexpr uint32_t kVectorTimer = 0x50;
 constexpr uint32_t kVectorReschedule = 0x51;
+constexpr uint32_t kVectorFlush = 0x52;
 constexpr uint32_t kVectorSpurious = 0xff;
 
 // Two lines of registers on the console.

@@ -7,6 +7,7 @@ namespace twofold::kernel {
 int32_t UserBuffer::next_piece(uint8_t** bytes, uint32_t* count) {
   const FaultResult result = space_.resolve(address_, access_, bytes);
   if (result == FaultResult::kNoMemory) return -guest_abi::kENomem;
+  if (result == FaultResult::kIoError || result == FaultResult::kKilled) return -guest_abi::kEIo;
   if (result != FaultResult::kServed) return -guest_abi::kEFault;
   *count = min(size_, kPageSize - address_ % kPageSize);
   return 0;

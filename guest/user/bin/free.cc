@@ -31,9 +31,14 @@ int main(int argc, char** argv) {
   print_row("free", stat.free, "");
   print_row("kernel", stat.kernel, "image, kernel stacks and tables");
   print_row("page-table", stat.page_table, "page directories and page tables of processes");
-  print_row("user", stat.user, "frames that hold user pages, each counted once");
+  print_row("user", stat.user, "frames that processes map, each counted once");
   print_row("shared", stat.user_shared, "of those, mapped more than once: copy-on-write");
-  ulib::print("page faults  %9u zero-filled, %u copied on write, %u fatal\n", stat.faults_zero, stat.faults_cow,
+  print_row("cache", stat.cache, "frames in the swap cache that nobody maps");
+  print_row("swap", stat.swap_total, stat.swap_total == 0 ? "none: boot with swap=vdb" : "all of the swap disk");
+  print_row("swap used", stat.swap_used, "");
+  ulib::print("page faults  %9u zero-filled, %u from files, %u copied on write, %u from the swap cache, %u from the disk, "
+              "%u fatal\n",
+              stat.faults_zero, stat.faults_file, stat.faults_cow, stat.faults_cache, stat.faults_swap,
               stat.faults_killed);
   return 0;
 }

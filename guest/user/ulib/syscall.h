@@ -79,6 +79,9 @@ inline int32_t procs(guest_abi::ProcInfo* list, uint32_t max) {
 [[noreturn]] inline void shutdown(uint32_t value) {
   for (;;) syscall(guest_abi::kSysShutdown, value);
 }
+inline int32_t audit() {
+  return syscall(guest_abi::kSysAudit);
+}
 inline int32_t cmdline(char* buffer, uint32_t size) {
   return syscall(guest_abi::kSysCmdline, address_of(buffer), size);
 }
