@@ -61,17 +61,13 @@ Verdict judge(uint32_t number, bool second_chance) {
   return (seen & kDirty) != 0 ? Verdict::kDirty : Verdict::kClean;
 }
 
-// True if it was taken.
+// Takes the page if it may go and there is room for it. False if it is to stay.
 bool take(uint32_t number, Verdict verdict, bool dirty_too, Victims* victims) {
-  if (verdict == Verdict::kClean && victims->clean_count < Victims::kMax) {
-    victims->clean[victims->clean_count++] = number;
-    return true;
-  }
-  if (verdict == Verdict::kDirty && dirty_too && victims->dirty_count < Victims::kMax) {
-    victims->dirty[victims->dirty_count++] = number;
-    return true;
-  }
-  return false;
+  if (verdict == Verdict::kKeep || (verdict == Verdict::kDirty && !dirty_too)) return false;
+  const bool clean = verdict == Verdict::kClean;
+  uint32_t& count = clean ? victims->clean_count : victims->dirty_count;
+  if (count < Victims::kMax) (clean ? victims->clean : victims->dirty)[count++] = number;
+  return true;
 }
 
 // Walks the queue from its old end, until there are enough clean pages. Whoever stays goes to the tail; cold dirty

@@ -42,6 +42,7 @@ Section exec_section();
 Section files_section();
 Section heap_section();
 Section machine_section();
+Section paging_section();
 Section pipes_section();
 Section pointers_section();
 Section processes_section();

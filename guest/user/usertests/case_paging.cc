@@ -1,0 +1,439 @@
+// Demand paging, swap and reclaim: no byte is lost or mixed up, whoever writes it and wherever it has been meanwhile.
+#include "guest/user/ulib/file.h"
+#include "guest/user/ulib/pattern.h"
+#include "guest/user/ulib/random.h"
+#include "guest/user/ulib/time.h"
+#include "guest/user/usertests/check.h"
+
+namespace usertests {
+namespace {
+
+constexpr uint32_t kWordsPerPage = kPageSize / sizeof(uint32_t);
+constexpr uint32_t kLargeMachinePages = 40 * 256;  // with more memory, to push all of it out takes too long
+
+// Most cases here need a disk to page to, and a machine so small that they get it to page.
+void need_swap() {
+  const MemStat stat = memory();
+  if (stat.swap_total == 0) skip("needs a swap disk (swap=vda)");
+  if (stat.total > kLargeMachinePages) skip("needs a guest of at most 40 MiB");
+}
+
+uint32_t* words_at(uint8_t* pages, uint32_t page) {
+  return reinterpret_cast<uint32_t*>(pages + page * kPageSize);
+}
+
+void fill(uint8_t* pages, uint32_t count, uint32_t owner, uint32_t version = 0) {
+  for (uint32_t i = 0; i < count; ++i) {
+    fill_pattern(words_at(pages, i), kWordsPerPage, pattern_seed(owner, i, version));
+  }
+}
+
+bool is_page_of(uint8_t* pages, uint32_t page, uint32_t owner, uint32_t version = 0) {
+  return wrong_words(words_at(pages, page), kWordsPerPage, pattern_seed(owner, page, version)) == 0;
+}
+
+// Pages that do not belong to `owner` as a whole.
+uint32_t wrong_pages(uint8_t* pages, uint32_t count, uint32_t owner, uint32_t version = 0) {
+  uint32_t wrong = 0;
+  for (uint32_t i = 0; i < count; ++i) wrong += is_page_of(pages, i, owner, version) ? 0 : 1;
+  return wrong;
+}
+
+// Writes more pages than there are, in a child, so that those of others that were not used of late go out.
+void push_out() {
+  const uint32_t pages = memory().total + memory().total / 4;
+  CHECK_CHILD({
+    uint8_t* const heap = reserve_pages(pages);
+    for (uint32_t i = 0; i < pages; ++i) *words_at(heap, i) = i + 1;
+  });
+}
+
+void a_program_comes_page_by_page() {
+  const MemStat before = memory();
+  const char* const argv[] = {"echo", "-n", nullptr};
+  char text[4];
+  CHECK_EQ(capture(argv, text, sizeof(text)), 0);
+  const MemStat after = memory();
+  Stat stat = {};
+  const int32_t fd = open("/bin/echo", kOpenRead);
+  CHECK_EQ(fstat(fd, &stat), 0);
+  CHECK(after.faults_file > before.faults_file);
+  CHECK(after.faults_file - before.faults_file <= stat.size / kPageSize + 2);
+}
+
+void more_than_there_is() {
+  need_swap();
+  const uint32_t pages = memory().total + memory().total / 4;
+  uint8_t* const heap = reserve_pages(pages);
+  const MemStat before = memory();
+  fill(heap, pages, 1);
+  CHECK_EQ(wrong_pages(heap, pages, 1), 0);
+  const MemStat after = memory();
+  CHECK(after.swap_outs - before.swap_outs >= pages / 4);
+  CHECK(after.swap_ins - before.swap_ins >= pages / 4);
+  CHECK(after.faults_swap > before.faults_swap);
+  CHECK_EQ(after.oom_kills, before.oom_kills);
+  CHECK_EQ(audit(), 0);
+}
+
+void what_is_pushed_out_comes_back() {
+  need_swap();
+  constexpr uint32_t kPages = 200;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 2);
+  push_out();
+  const ProcInfo out = process_info(getpid());
+  CHECK(out.swapped >= kPages);
+  CHECK(out.resident < kPages);
+  CHECK_EQ(wrong_pages(heap, kPages, 2), 0);
+  CHECK(process_info(getpid()).swapped < out.swapped - kPages / 2);
+}
+
+// The first time the pages go to the disk. Read only since they came back, they go again without a write.
+void clean_pages_are_not_written_twice() {
+  need_swap();
+  constexpr uint32_t kPages = 400;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 3);
+  push_out();
+  CHECK_EQ(wrong_pages(heap, kPages, 3), 0);
+  const uint32_t pushed = memory().total + memory().total / 4;
+  const MemStat before = memory();
+  push_out();
+  const MemStat after = memory();
+  CHECK(after.dropped - before.dropped >= kPages / 2);
+  CHECK(after.swap_outs - before.swap_outs <= pushed);  // those of push_out() itself at most
+  CHECK_EQ(wrong_pages(heap, kPages, 3), 0);
+}
+
+// Pages that were only read are zero again at their next touch: nothing of them need be kept.
+void untouched_zeros_cost_no_swap() {
+  need_swap();
+  constexpr uint32_t kPages = 400;
+  uint8_t* const heap = reserve_pages(kPages);
+  for (uint32_t i = 0; i < kPages; ++i) CHECK_EQ(*words_at(heap, i), 0);
+  push_out();
+  CHECK(process_info(getpid()).swapped < kPages / 2);
+  for (uint32_t i = 0; i < kPages; ++i) CHECK_EQ(*words_at(heap, i), 0);
+}
+
+void program_text_is_dropped_and_comes_back() {
+  need_swap();
+  push_out();
+  const MemStat before = memory();
+  for (uint32_t page = kUserTextBase; page < kUserTextBase + 8 * kPageSize; page += kPageSize) (void)*at(page);
+  CHECK(memory().faults_file - before.faults_file >= 4);
+}
+
+void a_second_write_reaches_the_disk_too() {
+  need_swap();
+  constexpr uint32_t kPages = 100;
+  uint8_t* const heap = reserve_pages(kPages);
+  for (uint32_t version = 1; version <= 4; ++version) {
+    if (version > 1) CHECK_EQ(wrong_pages(heap, kPages, 4, version - 1), 0);
+    fill(heap, kPages, 4, version);
+    push_out();
+  }
+  CHECK_EQ(wrong_pages(heap, kPages, 4, 4), 0);
+}
+
+// Parent and children share pages that go to the disk, and each writes its own after they come back.
+void shared_pages_part_on_the_way_back() {
+  need_swap();
+  constexpr uint32_t kPages = 120;
+  constexpr uint32_t kChildren = 3;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 5);
+  const Pipe go = make_pipe();
+  for (uint32_t child = 0; child < kChildren; ++child) {
+    start([&] {
+      await(go.reader);
+      // Every other page is written before it was read, so that the write itself brings it back.
+      for (uint32_t i = child; i < kPages; i += 2) {
+        fill_pattern(words_at(heap, i), kWordsPerPage, pattern_seed(100 + child, i, 0));
+      }
+      push_out();
+      for (uint32_t i = 0; i < kPages; ++i) {
+        CHECK(is_page_of(heap, i, i >= child && (i - child) % 2 == 0 ? 100 + child : 5));
+      }
+    });
+  }
+  push_out();
+  for (uint32_t child = 0; child < kChildren; ++child) signal(go.writer);
+  for (uint32_t i = 0; i < kPages; i += 3) {
+    fill_pattern(words_at(heap, i), kWordsPerPage, pattern_seed(6, i, 0));
+  }
+  for (uint32_t child = 0; child < kChildren; ++child) {
+    int32_t status = -1;
+    CHECK(wait(&status) > 0);
+    CHECK_EQ(status, 0);
+  }
+  for (uint32_t i = 0; i < kPages; ++i) CHECK(is_page_of(heap, i, i % 3 == 0 ? 6 : 5));
+}
+
+// The dirty flag must not be lost with the parent that had it set: its child's copy was never written by the child.
+void a_child_outlives_the_parent_that_wrote() {
+  need_swap();
+  constexpr uint32_t kPages = 60;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 7, 1);
+  push_out();
+  CHECK_EQ(wrong_pages(heap, kPages, 7, 1), 0);  // clean copies of the slots now
+  const Pipe done = make_pipe();
+  const Pipe ended = make_pipe();
+  const int32_t middle = start([&] {
+    fill(heap, kPages, 7, 2);
+    start([&] {
+      await(ended.reader);  // the one in the middle has gone
+      push_out();
+      CHECK_EQ(wrong_pages(heap, kPages, 7, 2), 0);
+      signal(done.writer);
+    });
+  });
+  CHECK_EQ(status_of_pid(middle), 0);
+  signal(ended.writer);
+  await(done.reader);
+  CHECK_EQ(wrong_pages(heap, kPages, 7, 1), 0);
+}
+
+void fork_copies_what_is_out() {
+  need_swap();
+  constexpr uint32_t kPages = 100;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 8);
+  push_out();
+  CHECK_CHILD(CHECK_EQ(wrong_pages(heap, kPages, 8), 0); fill(heap, kPages, 9); CHECK_CHILD({
+    CHECK_EQ(wrong_pages(heap, kPages, 9), 0);
+  }));
+  push_out();
+  CHECK_EQ(wrong_pages(heap, kPages, 8), 0);
+}
+
+// The kernel reads and writes buffers that are on the disk.
+void calls_reach_what_is_out() {
+  need_swap();
+  constexpr uint32_t kPages = 16;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 10);
+  const int32_t fd = open("/bin/usertests", kOpenRead);
+  static uint8_t expected[4 * kPageSize];
+  CHECK_EQ(read_all(fd, expected, sizeof(expected)), sizeof(expected));
+  close(fd);
+  push_out();
+  const int32_t again = open("/bin/usertests", kOpenRead);
+  CHECK_EQ(read_all(again, heap + 100, sizeof(expected)), sizeof(expected));
+  CHECK_EQ(memcmp(heap + 100, expected, sizeof(expected)), 0);
+  for (uint32_t i = 5; i < kPages; ++i) CHECK(is_page_of(heap, i, 10));
+  close(again);
+}
+
+void pipes_reach_what_is_out() {
+  need_swap();
+  constexpr uint32_t kPages = 64;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 11);
+  const Pipe pipe = make_pipe();
+  const int32_t writer = start([&] {
+    push_out();
+    CHECK_EQ(write_all(pipe.writer, heap, kPages * kPageSize), 0);
+  });
+  uint8_t* const copy = reserve_pages(kPages);
+  fill(copy, kPages, 12);
+  push_out();
+  CHECK_EQ(read_all(pipe.reader, copy, kPages * kPageSize), kPages * kPageSize);
+  CHECK_EQ(wrong_pages(copy, kPages, 11), 0);
+  CHECK_EQ(status_of_pid(writer), 0);
+}
+
+void slots_come_back() {
+  need_swap();
+  constexpr uint32_t kPages = 300;
+  push_out();
+  const uint32_t before = memory().swap_used;
+  CHECK_CHILD(fill(reserve_pages(kPages), kPages, 13); push_out(); CHECK(memory().swap_used >= before + kPages / 2));
+  CHECK(memory().swap_used <= before + 20);
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 14);
+  push_out();
+  CHECK(sbrk(-static_cast<int32_t>(kPages * kPageSize)) > 0);
+  CHECK(memory().swap_used <= before + 20);
+  CHECK_EQ(address_of(reserve_pages(kPages)), address_of(heap));
+  for (uint32_t i = 0; i < kPages; ++i) CHECK_EQ(*words_at(heap, i), 0);
+}
+
+void exec_from_what_is_out() {
+  need_swap();
+  static char word[] = "hello";
+  const char* const argv[] = {"echo", word, nullptr};
+  char text[16];
+  push_out();
+  CHECK_EQ(capture(argv, text, sizeof(text)), 0);
+  CHECK_TEXT(text, "hello\n");
+}
+
+// Killed at any moment while they page: the pages on their way find nobody, and nothing is left behind.
+void killed_while_paging() {
+  need_swap();
+  Random random(3);
+  const uint32_t pages = memory().total;
+  for (int turn = 0; turn < 8; ++turn) {
+    int32_t pids[2];
+    for (int32_t& pid : pids) {
+      pid = start([&] {
+        uint8_t* const heap = reserve_pages(pages);
+        for (uint32_t i = 0;; i = (i + 1) % pages) *words_at(heap, i) = i;
+      });
+    }
+    sleep_ticks(2 + random.below(20));
+    for (const int32_t pid : pids) CHECK_EQ(kill(pid), 0);
+    for (int i = 0; i < 2; ++i) {
+      int32_t status = 0;
+      CHECK(wait(&status) > 0);
+      CHECK_EQ(status, kKilledStatus);
+    }
+  }
+}
+
+// Memory and swap are full: the largest goes, and nobody else.
+void the_largest_is_killed() {
+  if (memory().total > kLargeMachinePages) skip("needs a guest of at most 40 MiB");
+  if (memory().swap_total > 2 * kLargeMachinePages) skip("needs a swap disk of at most 80 MiB");
+  constexpr uint32_t kPages = 50;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 15);
+  const uint32_t kills = memory().oom_kills;
+  const Pipe hold = make_pipe();
+  const int32_t small = start([&] {
+    uint8_t* const own = reserve_pages(kPages);
+    fill(own, kPages, 16);
+    await(hold.reader);
+    CHECK_EQ(wrong_pages(own, kPages, 16), 0);
+  });
+  const int32_t large = start([] {
+    for (;;) {
+      const int32_t page = sbrk(kPageSize);
+      if (page < 0) ulib::exit(1);
+      *at(static_cast<uint32_t>(page)) = 1;
+    }
+  });
+  CHECK_EQ(status_of_pid(large), kKilledStatus);
+  CHECK_EQ(memory().oom_kills, kills + 1);
+  signal(hold.writer);
+  CHECK_EQ(status_of_pid(small), 0);
+  CHECK_EQ(wrong_pages(heap, kPages, 15), 0);
+}
+
+// A reference model for one process: what each page of its heap holds.
+class Model {
+ public:
+  static constexpr uint32_t kMaxPages = 700;
+
+  explicit Model(uint32_t owner) : owner_(owner), random_(owner), heap_(reserve_pages(0)) {}
+
+  void run(uint32_t steps) {
+    for (uint32_t step = 0; step < steps; ++step) {
+      switch (random_.below(16)) {
+        case 0:
+          grow();
+          break;
+        case 1:
+          shrink();
+          break;
+        case 2:
+          if (random_.below(8) == 0) check_in_a_child();
+          break;
+        default:
+          touch();
+      }
+    }
+    for (uint32_t page = 0; page < pages_; ++page) check(page);
+  }
+
+ private:
+  void grow() {
+    const uint32_t more = random_.below(100);
+    if (pages_ + more > kMaxPages) return;
+    reserve_pages(more);
+    for (uint32_t i = 0; i < more; ++i) versions_[pages_++] = 0;
+  }
+
+  void shrink() {
+    const uint32_t fewer = random_.below(60);
+    if (fewer > pages_) return;
+    pages_ -= fewer;
+    sbrk(-static_cast<int32_t>(fewer * kPageSize));
+  }
+
+  void check(uint32_t page) {
+    if (versions_[page] == 0) {
+      CHECK_EQ(*words_at(heap_, page), 0);
+      CHECK_EQ(*(words_at(heap_, page) + kWordsPerPage - 1), 0);
+    } else {
+      CHECK(is_page_of(heap_, page, owner_, versions_[page]));
+    }
+  }
+
+  void touch() {
+    if (pages_ == 0) return;
+    const uint32_t page = random_.below(pages_);
+    check(page);
+    if (random_.below(2) == 0) return;
+    ++versions_[page];
+    fill_pattern(words_at(heap_, page), kWordsPerPage, pattern_seed(owner_, page, versions_[page]));
+  }
+
+  // A child sees the same, and what it writes is its own.
+  void check_in_a_child() {
+    CHECK_CHILD({
+      for (uint32_t i = 0; i < 50; ++i) touch();
+      for (uint32_t page = 0; page < pages_; page += 7) check(page);
+    });
+  }
+
+  uint32_t owner_;
+  Random random_;
+  uint8_t* heap_;
+  uint32_t pages_ = 0;
+  uint32_t versions_[kMaxPages] = {};
+};
+
+void many_against_a_model() {
+  need_swap();
+  constexpr uint32_t kProcesses = 10;
+  for (uint32_t i = 0; i < kProcesses; ++i) {
+    start([&] { Model(200 + i).run(6000); });
+  }
+  for (uint32_t i = 0; i < kProcesses; ++i) {
+    int32_t status = -1;
+    CHECK(wait(&status) > 0);
+    CHECK_EQ(status, 0);
+  }
+}
+
+const Case kCases[] = {
+    {"a_program_comes_page_by_page", a_program_comes_page_by_page},
+    {"more_than_there_is", more_than_there_is},
+    {"what_is_pushed_out_comes_back", what_is_pushed_out_comes_back},
+    {"clean_pages_are_not_written_twice", clean_pages_are_not_written_twice},
+    {"untouched_zeros_cost_no_swap", untouched_zeros_cost_no_swap},
+    {"program_text_is_dropped_and_comes_back", program_text_is_dropped_and_comes_back},
+    {"a_second_write_reaches_the_disk_too", a_second_write_reaches_the_disk_too},
+    {"shared_pages_part_on_the_way_back", shared_pages_part_on_the_way_back},
+    {"a_child_outlives_the_parent_that_wrote", a_child_outlives_the_parent_that_wrote},
+    {"fork_copies_what_is_out", fork_copies_what_is_out},
+    {"calls_reach_what_is_out", calls_reach_what_is_out},
+    {"pipes_reach_what_is_out", pipes_reach_what_is_out},
+    {"slots_come_back", slots_come_back},
+    {"exec_from_what_is_out", exec_from_what_is_out},
+    {"killed_while_paging", killed_while_paging, Cost::kSlow},
+    {"the_largest_is_killed", the_largest_is_killed, Cost::kSlow},
+    {"many_against_a_model", many_against_a_model, Cost::kSlow},
+};
+
+}  // namespace
+
+Section paging_section() {
+  return section("paging", kCases);
+}
+
+}  // namespace usertests
