@@ -82,6 +82,7 @@ void BigKernelLock::acquire() {
     __atomic_fetch_sub(&waiters_, 1, __ATOMIC_RELAXED);
   }
   owner_ = &this_cpu();
+  tlb::serve(this_cpu());
 }
 
 void BigKernelLock::release() {

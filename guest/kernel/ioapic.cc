@@ -43,8 +43,9 @@ void init(const Platform& platform) {
   for (uint32_t pin = 0; pin < pin_count; ++pin) write(kRedirection + 2 * pin, kMasked);
 }
 
-void route_isa(const Platform& platform, uint32_t irq, uint32_t apic_id) {
-  const IsaInterrupt& line = platform.isa[irq];
+void route(const Platform& platform, uint32_t irq, uint32_t apic_id) {
+  const IsaInterrupt line =
+      irq < Platform::kIsaInterrupts ? platform.isa[irq] : IsaInterrupt{irq, false, false};
   if (line.pin >= pin_count) {
     kprintf("I/O APIC: no pin %u for IRQ %u; it has %u pins\n", line.pin, irq, pin_count);
     return;

@@ -18,7 +18,7 @@ constinit Line lines[kLines]{};
 bool install(const Platform& platform, uint32_t line, Handler handler, void* context) {
   if (line >= kLines || lines[line].handler != nullptr) return false;
   lines[line] = {handler, context};
-  ioapic::route_isa(platform, line, cpus[0].apic_id);
+  ioapic::route(platform, line, cpus[0].apic_id);
   return true;
 }
 

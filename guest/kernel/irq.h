@@ -1,4 +1,4 @@
-// Device interrupts: who handles which ISA line.
+// Device interrupts: who handles which line. Lines 0 to 15 are ISA's, the others the I/O APIC's pins of that number.
 //
 // Thread safety: the big kernel lock.
 #pragma once
@@ -9,7 +9,7 @@
 
 namespace twofold::kernel::irq {
 
-constexpr uint32_t kLines = Platform::kIsaInterrupts;
+constexpr uint32_t kLines = 24;
 
 using Handler = void (*)(void* context);
 

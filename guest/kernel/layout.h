@@ -3,9 +3,9 @@
 //   0xffffffff ┌──────────────────────────────┐
 //              │ device window (4 MiB)        │  map_device(), one scratch page for phys_copy()
 //   0xffc00000 ├──────────────────────────────┤  kDeviceWindow
-//              │ direct map of RAM, as far as │  va = kKernBase + pa, 4 MiB pages, global
-//              │ there is RAM (≤ 2044 MiB)    │
-//   0x80400000 ├ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤  the first 4 MiB in 4 KiB pages:
+//              │ direct map of RAM, as far as │  va = kKernBase + pa, global; in 4 KiB pages, or in
+//              │ there is RAM (≤ 2044 MiB)    │  4 MiB pages with pse=on (then text is writable)
+//              ├ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤
 //              │ data, bss            (RW)    │
 //              │ text, constants      (RO)    │
 //   0x80100000 ├ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─ ─┤  kernel image, loaded at 0x00100000

@@ -11,8 +11,7 @@ constexpr uint32_t kScratchPage = kDeviceWindow;  // of phys_copy
 constexpr PageEntry kKernelRw = kPresent | kWritable;
 
 alignas(kPageSize) constinit PageEntry window_table[kEntriesPerTable]{};
-alignas(kPageSize) constinit PageEntry low_table[kEntriesPerTable]{};  // the first 4 MiB of the direct map
-uint32_t window_used = 1;                                              // pages; the first is kScratchPage
+uint32_t window_used = 1;  // pages; the first is kScratchPage
 
 // Sets the processor's view of the kernel's half anew, global pages included.
 void flush_all() {
@@ -29,18 +28,30 @@ void init_window() {
 }
 
 void map_kernel(PhysAddr ram_end) {
-  const PhysAddr text = to_physical(kernel_start);
-  const PhysAddr data = to_physical(kernel_data_start);
-  for (uint32_t i = 0; i < kEntriesPerTable; ++i) {
-    const PhysAddr address = i << kPageShift;
-    const bool read_only = address >= text && address < data;
-    low_table[i] = address | kPresent | kGlobal | (read_only ? 0 : kWritable);
-  }
-  for (PhysAddr address = kLargePageSize; address < ram_end; address += kLargePageSize) {
+  for (PhysAddr address = 0; address < ram_end; address += kLargePageSize) {
     kernel_page_directory[directory_index(kKernBase + address)] = address | kKernelRw | kLarge | kGlobal;
   }
-  kernel_page_directory[directory_index(kKernBase)] = to_physical(low_table) | kKernelRw;
   kernel_page_directory[0] = 0;
+  flush_all();
+}
+
+uint32_t small_page_tables(PhysAddr ram_end) {
+  return (ram_end + kLargePageSize - 1) / kLargePageSize;
+}
+
+void map_in_small_pages(PhysAddr ram_end, uint8_t* tables) {
+  const PhysAddr text = to_physical(kernel_start);
+  const PhysAddr data = to_physical(kernel_data_start);
+  auto* const entries = reinterpret_cast<PageEntry*>(tables);
+  const uint32_t table_count = small_page_tables(ram_end);
+  for (uint32_t i = 0; i < table_count * kEntriesPerTable; ++i) {
+    const PhysAddr address = i << kPageShift;
+    const bool read_only = address >= text && address < data;
+    entries[i] = address | kPresent | kGlobal | (read_only ? 0 : kWritable);
+  }
+  for (uint32_t i = 0; i < table_count; ++i) {
+    kernel_page_directory[directory_index(kKernBase) + i] = (to_physical(tables) + i * kPageSize) | kKernelRw;
+  }
   flush_all();
 }
 

@@ -46,9 +46,16 @@ namespace paging {
 // Makes phys_copy and map_device work. REQUIRES: entry.S's first mapping.
 void init_window();
 
-// Replaces entry.S's mapping: maps RAM up to `ram_end` at kKernBase, text and constants read-only, and unmaps the
-// user half. REQUIRES: ram_end <= kDirectMapLimit
+// Replaces entry.S's mapping: maps RAM up to `ram_end` at kKernBase in 4 MiB pages, and unmaps the user half.
+// REQUIRES: ram_end <= kDirectMapLimit
 void map_kernel(PhysAddr ram_end);
+
+// Page tables that map_in_small_pages needs: so many, adjacent.
+uint32_t small_page_tables(PhysAddr ram_end);
+
+// The same mapping in 4 KiB pages, so that each address takes two levels to walk, and text and constants are read-only
+// for the kernel too. `tables` are the kernel's for good.
+void map_in_small_pages(PhysAddr ram_end, uint8_t* tables);
 
 // Copies `count` bytes from any guest-physical address, RAM that the direct map does not reach included. Memory
 // that is not there reads as whatever the machine gives (all ones, as a rule).

@@ -1,6 +1,7 @@
 #include "guest/kernel/ram.h"
 
 #include "guest/kernel/boot_info.h"
+#include "guest/kernel/cmdline.h"
 #include "guest/kernel/paging.h"
 #include "guest/kernel/print.h"
 #include "guest/kernel/string.h"
@@ -73,6 +74,12 @@ void reserve_initrd() {
   reserve(start, end);
 }
 
+// The option pse=on: keep the kernel's mapping in 4 MiB pages.
+bool wants_large_pages() {
+  cmdline::Option option;
+  return cmdline::find("pse", &option) && equals_span("on", option.value, option.value_length);
+}
+
 }  // namespace
 
 void init() {
@@ -81,6 +88,11 @@ void init() {
   reserve(to_physical(kernel_start), to_physical(kernel_end));
   reserve_initrd();
   paging::map_kernel(ram_end);
+  if (wants_large_pages()) return;
+  const uint32_t bytes = paging::small_page_tables(ram_end) * kPageSize;
+  uint8_t* const tables = take_contiguous(bytes);
+  if (tables == nullptr) PANIC("no %u KiB of adjacent memory for the kernel's page tables", bytes >> 10);
+  paging::map_in_small_pages(ram_end, tables);
 }
 
 void copy_initrd() {

@@ -14,7 +14,8 @@ namespace twofold::kernel::ram {
 
 constexpr uint32_t kNoFrame = 0;  // low memory is never handed out, so frame number 0 can stand for none
 
-// Takes the RAM that boot_info lists, less the kernel and an initrd in reach, and maps it (paging::map_kernel).
+// Takes the RAM that boot_info lists, less the kernel and an initrd in reach, and maps it: in 4 KiB pages, or in 4 MiB
+// pages with the option pse=on.
 void init();
 
 // Copies an initrd that the direct map does not reach into reach. Panics if there is no room.

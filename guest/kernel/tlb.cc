@@ -10,17 +10,25 @@ namespace {
 
 uint32_t marked = 0;  // by processor: bit n for cpus[n]
 
+// Forgets it here if `process` runs here. Returns the other processor that runs it, or null.
+Cpu* forget_here(const Process& process, UserAddr address) {
+  for (uint32_t i = 0; i < cpu_count; ++i) {
+    if (cpus[i].current != &process) continue;
+    if (&cpus[i] != &this_cpu()) return &cpus[i];
+    x86::invalidate_page(address);
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 void mark(const Process& process, UserAddr address) {
-  const uint32_t here = this_cpu().id;
-  for (uint32_t i = 0; i < cpu_count; ++i) {
-    if (cpus[i].current != &process) continue;
-    if (i == here) {
-      x86::invalidate_page(address);
-    } else {
-      marked |= 1u << i;
-    }
+  if (const Cpu* const other = forget_here(process, address); other != nullptr) marked |= 1u << other->id;
+}
+
+void mark_lazily(const Process& process, UserAddr address) {
+  if (Cpu* const other = forget_here(process, address); other != nullptr) {
+    __atomic_store_n(&other->flush_wanted, true, __ATOMIC_SEQ_CST);
   }
 }
 

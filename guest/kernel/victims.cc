@@ -51,7 +51,7 @@ Verdict judge(uint32_t number, bool second_chance) {
       seen |= *entry;
     } else if ((*entry & kAccessed) != 0) {
       seen |= clear_entry_bits(entry, kAccessed);
-      tlb::mark(process, address);  // or the processor would not set it again
+      tlb::mark_lazily(process, address);  // or the processor would not set it again
     } else {
       seen |= *entry;
     }

@@ -32,8 +32,7 @@ void init();
 const char* policy_name();
 
 // Looks at some pages, and chooses up to `target` clean ones, and dirty ones too unless `dirty_too` is false. There may
-// be more dirty ones than are needed to make up for missing clean ones. Accessed flags that it has cleared are forgotten
-// by other processors at the next tlb::flush(). REQUIRES: target <= Victims::kMax
+// be more dirty ones than are needed to make up for missing clean ones. REQUIRES: target <= Victims::kMax
 void choose(uint32_t target, bool dirty_too, Victims* victims);
 
 }  // namespace victims

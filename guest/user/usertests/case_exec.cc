@@ -118,6 +118,19 @@ void mutants() {
   }
 }
 
+void a_program_comes_page_by_page() {
+  const MemStat before = memory();
+  const char* const argv[] = {"echo", "-n", nullptr};
+  char text[4];
+  CHECK_EQ(capture(argv, text, sizeof(text)), 0);
+  const MemStat after = memory();
+  Stat stat = {};
+  const int32_t fd = open("/bin/echo", kOpenRead);
+  CHECK_EQ(fstat(fd, &stat), 0);
+  CHECK(after.faults_file > before.faults_file);
+  CHECK(after.faults_file - before.faults_file <= stat.size / kPageSize + 2);
+}
+
 const Case kCases[] = {
     {"good_programs_run", good_programs_run},
     {"malformed_programs_are_refused", malformed_programs_are_refused},
@@ -125,6 +138,7 @@ const Case kCases[] = {
     {"no_program_there", no_program_there},
     {"refusal_changes_nothing", refusal_changes_nothing},
     {"mutants", mutants, Cost::kSlow},
+    {"a_program_comes_page_by_page", a_program_comes_page_by_page},
 };
 
 }  // namespace

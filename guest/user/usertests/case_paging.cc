@@ -11,11 +11,12 @@ namespace {
 constexpr uint32_t kWordsPerPage = kPageSize / sizeof(uint32_t);
 constexpr uint32_t kLargeMachinePages = 40 * 256;  // with more memory, to push all of it out takes too long
 
-// Most cases here need a disk to page to, and a machine so small that they get it to page.
-void need_swap() {
+// The cases need a disk to page to, and a machine so small that they get it to page.
+const char* what_is_missing() {
   const MemStat stat = memory();
-  if (stat.swap_total == 0) skip("needs a swap disk (swap=vda)");
-  if (stat.total > kLargeMachinePages) skip("needs a guest of at most 40 MiB");
+  if (stat.swap_total == 0) return "needs a swap disk (swap=vda)";
+  if (stat.total > kLargeMachinePages) return "needs a guest of at most 40 MiB";
+  return nullptr;
 }
 
 uint32_t* words_at(uint8_t* pages, uint32_t page) {
@@ -48,21 +49,7 @@ void push_out() {
   });
 }
 
-void a_program_comes_page_by_page() {
-  const MemStat before = memory();
-  const char* const argv[] = {"echo", "-n", nullptr};
-  char text[4];
-  CHECK_EQ(capture(argv, text, sizeof(text)), 0);
-  const MemStat after = memory();
-  Stat stat = {};
-  const int32_t fd = open("/bin/echo", kOpenRead);
-  CHECK_EQ(fstat(fd, &stat), 0);
-  CHECK(after.faults_file > before.faults_file);
-  CHECK(after.faults_file - before.faults_file <= stat.size / kPageSize + 2);
-}
-
 void more_than_there_is() {
-  need_swap();
   const uint32_t pages = memory().total + memory().total / 4;
   uint8_t* const heap = reserve_pages(pages);
   const MemStat before = memory();
@@ -77,7 +64,6 @@ void more_than_there_is() {
 }
 
 void what_is_pushed_out_comes_back() {
-  need_swap();
   constexpr uint32_t kPages = 200;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 2);
@@ -91,7 +77,6 @@ void what_is_pushed_out_comes_back() {
 
 // The first time the pages go to the disk. Read only since they came back, they go again without a write.
 void clean_pages_are_not_written_twice() {
-  need_swap();
   constexpr uint32_t kPages = 400;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 3);
@@ -108,7 +93,6 @@ void clean_pages_are_not_written_twice() {
 
 // Pages that were only read are zero again at their next touch: nothing of them need be kept.
 void untouched_zeros_cost_no_swap() {
-  need_swap();
   constexpr uint32_t kPages = 400;
   uint8_t* const heap = reserve_pages(kPages);
   for (uint32_t i = 0; i < kPages; ++i) CHECK_EQ(*words_at(heap, i), 0);
@@ -118,7 +102,6 @@ void untouched_zeros_cost_no_swap() {
 }
 
 void program_text_is_dropped_and_comes_back() {
-  need_swap();
   push_out();
   const MemStat before = memory();
   for (uint32_t page = kUserTextBase; page < kUserTextBase + 8 * kPageSize; page += kPageSize) (void)*at(page);
@@ -126,7 +109,6 @@ void program_text_is_dropped_and_comes_back() {
 }
 
 void a_second_write_reaches_the_disk_too() {
-  need_swap();
   constexpr uint32_t kPages = 100;
   uint8_t* const heap = reserve_pages(kPages);
   for (uint32_t version = 1; version <= 4; ++version) {
@@ -139,7 +121,6 @@ void a_second_write_reaches_the_disk_too() {
 
 // Parent and children share pages that go to the disk, and each writes its own after they come back.
 void shared_pages_part_on_the_way_back() {
-  need_swap();
   constexpr uint32_t kPages = 120;
   constexpr uint32_t kChildren = 3;
   uint8_t* const heap = reserve_pages(kPages);
@@ -173,7 +154,6 @@ void shared_pages_part_on_the_way_back() {
 
 // The dirty flag must not be lost with the parent that had it set: its child's copy was never written by the child.
 void a_child_outlives_the_parent_that_wrote() {
-  need_swap();
   constexpr uint32_t kPages = 60;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 7, 1);
@@ -197,7 +177,6 @@ void a_child_outlives_the_parent_that_wrote() {
 }
 
 void fork_copies_what_is_out() {
-  need_swap();
   constexpr uint32_t kPages = 100;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 8);
@@ -211,7 +190,6 @@ void fork_copies_what_is_out() {
 
 // The kernel reads and writes buffers that are on the disk.
 void calls_reach_what_is_out() {
-  need_swap();
   constexpr uint32_t kPages = 16;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 10);
@@ -228,7 +206,6 @@ void calls_reach_what_is_out() {
 }
 
 void pipes_reach_what_is_out() {
-  need_swap();
   constexpr uint32_t kPages = 64;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 11);
@@ -246,7 +223,6 @@ void pipes_reach_what_is_out() {
 }
 
 void slots_come_back() {
-  need_swap();
   constexpr uint32_t kPages = 300;
   push_out();
   const uint32_t before = memory().swap_used;
@@ -262,7 +238,6 @@ void slots_come_back() {
 }
 
 void exec_from_what_is_out() {
-  need_swap();
   static char word[] = "hello";
   const char* const argv[] = {"echo", word, nullptr};
   char text[16];
@@ -273,7 +248,6 @@ void exec_from_what_is_out() {
 
 // Killed at any moment while they page: the pages on their way find nobody, and nothing is left behind.
 void killed_while_paging() {
-  need_swap();
   Random random(3);
   const uint32_t pages = memory().total;
   for (int turn = 0; turn < 8; ++turn) {
@@ -292,35 +266,6 @@ void killed_while_paging() {
       CHECK_EQ(status, kKilledStatus);
     }
   }
-}
-
-// Memory and swap are full: the largest goes, and nobody else.
-void the_largest_is_killed() {
-  if (memory().total > kLargeMachinePages) skip("needs a guest of at most 40 MiB");
-  if (memory().swap_total > 2 * kLargeMachinePages) skip("needs a swap disk of at most 80 MiB");
-  constexpr uint32_t kPages = 50;
-  uint8_t* const heap = reserve_pages(kPages);
-  fill(heap, kPages, 15);
-  const uint32_t kills = memory().oom_kills;
-  const Pipe hold = make_pipe();
-  const int32_t small = start([&] {
-    uint8_t* const own = reserve_pages(kPages);
-    fill(own, kPages, 16);
-    await(hold.reader);
-    CHECK_EQ(wrong_pages(own, kPages, 16), 0);
-  });
-  const int32_t large = start([] {
-    for (;;) {
-      const int32_t page = sbrk(kPageSize);
-      if (page < 0) ulib::exit(1);
-      *at(static_cast<uint32_t>(page)) = 1;
-    }
-  });
-  CHECK_EQ(status_of_pid(large), kKilledStatus);
-  CHECK_EQ(memory().oom_kills, kills + 1);
-  signal(hold.writer);
-  CHECK_EQ(status_of_pid(small), 0);
-  CHECK_EQ(wrong_pages(heap, kPages, 15), 0);
 }
 
 // A reference model for one process: what each page of its heap holds.
@@ -398,7 +343,6 @@ class Model {
 };
 
 void many_against_a_model() {
-  need_swap();
   constexpr uint32_t kProcesses = 10;
   for (uint32_t i = 0; i < kProcesses; ++i) {
     start([&] { Model(200 + i).run(6000); });
@@ -411,7 +355,6 @@ void many_against_a_model() {
 }
 
 const Case kCases[] = {
-    {"a_program_comes_page_by_page", a_program_comes_page_by_page},
     {"more_than_there_is", more_than_there_is},
     {"what_is_pushed_out_comes_back", what_is_pushed_out_comes_back},
     {"clean_pages_are_not_written_twice", clean_pages_are_not_written_twice},
@@ -426,14 +369,13 @@ const Case kCases[] = {
     {"slots_come_back", slots_come_back},
     {"exec_from_what_is_out", exec_from_what_is_out},
     {"killed_while_paging", killed_while_paging, Cost::kSlow},
-    {"the_largest_is_killed", the_largest_is_killed, Cost::kSlow},
     {"many_against_a_model", many_against_a_model, Cost::kSlow},
 };
 
 }  // namespace
 
 Section paging_section() {
-  return section("paging", kCases);
+  return section("paging", kCases, what_is_missing);
 }
 
 }  // namespace usertests

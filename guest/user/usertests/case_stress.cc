@@ -36,6 +36,27 @@ void memory_runs_out() {
   CHECK_CHILD(CHECK_EQ(*reserve_pages(1), 0));
 }
 
+// Memory and swap are full: the largest goes, and nobody else.
+void the_largest_is_killed() {
+  if (memory().total + memory().swap_total > kLargeMachinePages) skip("needs less than 192 MiB of memory and swap");
+  constexpr uint32_t kPages = 50;
+  uint8_t* const heap = reserve_pages(kPages);
+  memset(heap, 0x5a, kPages * kPageSize);
+  const uint32_t kills = memory().oom_kills;
+  const Pipe hold = make_pipe();
+  const int32_t small = start([&] {
+    uint8_t* const own = reserve_pages(kPages);
+    memset(own, 0xa5, kPages * kPageSize);
+    await(hold.reader);
+    for (uint32_t i = 0; i < kPages * kPageSize; ++i) CHECK_EQ(own[i], 0xa5);
+  });
+  CHECK_EQ(status_of(take_all_memory), kKilledStatus);
+  CHECK_EQ(memory().oom_kills, kills + 1);
+  signal(hold.writer);
+  CHECK_EQ(status_of_pid(small), 0);
+  for (uint32_t i = 0; i < kPages * kPageSize; ++i) CHECK_EQ(heap[i], 0x5a);
+}
+
 // fork, pipe and exec while another process has all the memory: they fail or work, and nothing is lost. Where there is
 // no swap disk the other may be killed for it.
 void calls_without_memory() {
@@ -159,6 +180,7 @@ void random_calls() {
 
 const Case kCases[] = {
     {"memory_runs_out", memory_runs_out, Cost::kSlow},
+    {"the_largest_is_killed", the_largest_is_killed, Cost::kSlow},
     {"calls_without_memory", calls_without_memory, Cost::kSlow},
     {"many_short_lives", many_short_lives, Cost::kSlow},
     {"many_programs", many_programs, Cost::kSlow},

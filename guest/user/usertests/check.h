@@ -29,11 +29,12 @@ struct Section {
   const char* name;
   const Case* cases;
   uint32_t count;
+  const char* (*missing)();  // what the machine lacks for all of them; null: they can run. May be null itself
 };
 
 template <uint32_t N>
-constexpr Section section(const char* name, const Case (&cases)[N]) {
-  return Section{name, cases, N};
+constexpr Section section(const char* name, const Case (&cases)[N], const char* (*missing)() = nullptr) {
+  return Section{name, cases, N, missing};
 }
 
 Section arguments_section();

@@ -126,7 +126,7 @@ void touch_program() {
 
 // The runner's first forks touch pages of its own for the first time; after two, its memory is steady.
 void warm_up() {
-  const Section section{"warm-up", nullptr, 0};
+  const Section section{"warm-up", nullptr, 0, nullptr};
   const Case nothing{"nothing", do_nothing};
   for (int turn = 0; turn < 2; ++turn) {
     const Resources before = measure();
@@ -162,6 +162,21 @@ bool all_known(const Options& options, int argc, char** argv) {
   return true;
 }
 
+void run_section(const Section& section, const Options& options, Totals* totals) {
+  const char* const missing = section.missing != nullptr ? section.missing() : nullptr;
+  if (missing != nullptr) print("skip   %s/*: %s\n", section.name, missing);
+  for (uint32_t i = 0; i < section.count; ++i) {
+    const Case& test = section.cases[i];
+    if (options.core && test.cost != Cost::kQuick) continue;
+    const Verdict verdict = missing != nullptr ? Verdict::kSkipped : run_case(section, test, options.verbose);
+    if (verdict == Verdict::kPassed) ++totals->passed;
+    if (verdict == Verdict::kSkipped) ++totals->skipped;
+    if (verdict != Verdict::kFailed) continue;
+    ++totals->failed;
+    kill_strays();
+  }
+}
+
 int run_all(int argc, char** argv) {
   Options options;
   if (options.first_name < argc && equal(argv[options.first_name], "-v")) {
@@ -179,16 +194,7 @@ int run_all(int argc, char** argv) {
   for (const SectionFunction get_section : kSections) {
     const Section section = get_section();
     if (!is_selected(section, options, argc, argv)) continue;
-    for (uint32_t i = 0; i < section.count; ++i) {
-      const Case& test = section.cases[i];
-      if (options.core && test.cost != Cost::kQuick) continue;
-      const Verdict verdict = run_case(section, test, options.verbose);
-      if (verdict == Verdict::kPassed) ++totals.passed;
-      if (verdict == Verdict::kSkipped) ++totals.skipped;
-      if (verdict != Verdict::kFailed) continue;
-      ++totals.failed;
-      kill_strays();
-    }
+    run_section(section, options, &totals);
   }
   if (totals.skipped > 0) print("usertests: %u skipped\n", totals.skipped);
   print("usertests: %u passed, %u failed\n", totals.passed, totals.failed);
