@@ -14,52 +14,17 @@
 #include <string>
 #include <vector>
 
+#include "bench/peers.h"
 #include "tests/support/process.h"
 #include "vmm/base/size.h"
 
-namespace twofold {
+namespace twofold::bench {
 namespace {
 
 using namespace std::chrono_literals;
 using test::Process;
 
-constexpr uint64_t kGuestBytes = 64 * MiB;
-const std::string kBuild = TWOFOLD_BUILD_DIR;
-
-struct Peer {
-  const char* name;
-  std::vector<std::string> (*command)(const std::string& kernel, const std::string& initrd);
-};
-
-std::vector<std::string> twofold_command(const std::string& kernel, const std::string& initrd) {
-  std::vector<std::string> argv = {kBuild + "/bin/twofold", "run", kernel, "--memory", "64M"};
-  if (!initrd.empty()) argv.insert(argv.end(), {"--initrd", initrd});
-  return argv;
-}
-
-// The leanest QEMU there is: microvm, no default devices, no configuration files.
-std::vector<std::string> qemu_command(const std::string& kernel, const std::string& initrd) {
-  std::vector<std::string> argv = {"/usr/bin/qemu-system-x86_64",
-                                   "-M",
-                                   "microvm",
-                                   "-accel",
-                                   "kvm",
-                                   "-cpu",
-                                   "host",
-                                   "-m",
-                                   "64M",
-                                   "-kernel",
-                                   kernel,
-                                   "-nodefaults",
-                                   "-no-user-config",
-                                   "-display",
-                                   "none",
-                                   "-serial",
-                                   "stdio",
-                                   "-no-reboot"};
-  if (!initrd.empty()) argv.insert(argv.end(), {"-initrd", initrd});
-  return argv;
-}
+constexpr uint64_t kGuestBytes = 64 * MiB;  // peers.h: Guest
 
 // Sums the Pss lines of smaps, leaving out the mapping that is as large as guest RAM.
 double own_pss_kib(pid_t pid) {
@@ -93,19 +58,14 @@ Sample measure(const Peer& peer) {
   Sample sample;
   {
     const auto begin = std::chrono::steady_clock::now();
-    Process process(peer.command(kBuild + "/kernels/spin.elf", ""));
+    Process process(peer.command({.kernel = built("kernels/spin.elf")}));
     sample.first_ms = time_to(process, "!", begin);
   }
   const auto begin = std::chrono::steady_clock::now();
-  Process process(peer.command(kBuild + "/guest/twofold-guest.elf", kBuild + "/guest/initrd.cpio"));
+  Process process(peer.command({.kernel = built("guest/twofold-guest.elf"), .initrd = built("guest/initrd.cpio")}));
   sample.prompt_ms = time_to(process, "$ ", begin);
   sample.pss_kib = own_pss_kib(process.pid());
   return sample;
-}
-
-double median(std::vector<double> values) {
-  std::nth_element(values.begin(), values.begin() + static_cast<long>(values.size() / 2), values.end());
-  return values[values.size() / 2];
 }
 
 Sample medians(const std::vector<Sample>& samples) {
@@ -122,13 +82,11 @@ void print_row(const char* what, double ours, double theirs, const char* unit) {
 }
 
 int bench(int rounds, bool json) {
-  const Peer twofold = {"twofold", twofold_command};
-  const Peer qemu = {"qemu-microvm", qemu_command};
   std::vector<Sample> ours;
   std::vector<Sample> theirs;
   for (int round = 0; round <= rounds; ++round) {
-    const Sample a = measure(twofold);
-    const Sample b = measure(qemu);
+    const Sample a = measure(kTwofold);
+    const Sample b = measure(kQemu);
     std::fprintf(stderr, "round %d of %d%s\n", round, rounds, round == 0 ? " (warms the caches, not counted)" : "");
     if (round == 0) continue;
     ours.push_back(a);
@@ -153,7 +111,7 @@ int bench(int rounds, bool json) {
 }
 
 }  // namespace
-}  // namespace twofold
+}  // namespace twofold::bench
 
 int main(int argc, char** argv) {
   int rounds = 7;
@@ -167,7 +125,7 @@ int main(int argc, char** argv) {
     }
   }
   try {
-    return twofold::bench(rounds, json);
+    return twofold::bench::bench(rounds, json);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "bench_startup: %s\n", error.what());
     return 1;

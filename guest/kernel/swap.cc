@@ -126,6 +126,9 @@ const void* channel(uint32_t slot) {
 void set_bad(uint32_t slot) {
   change(slot, [](Slot& entry) { entry.bad = 1; });
 }
+void restart_search() {
+  cursor = 1;
+}
 bool is_bad(uint32_t slot) {
   return slots[slot].bad != 0;
 }

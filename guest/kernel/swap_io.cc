@@ -12,7 +12,6 @@ namespace twofold::kernel::swap_io {
 namespace {
 
 constexpr uint32_t kMaxPlanned = 16;           // requests
-constexpr uint32_t kMaxFailedWrites = 8;       // in a row; then the disk gets no more
 constexpr uint32_t kMaxErrorLines = 8;
 constexpr uint32_t kSlotsToReleaseAtOnce = 64;
 
@@ -21,12 +20,14 @@ constinit Counts totals{};
 DiskRequest* planned[kMaxPlanned];
 uint32_t planned_count = 0;
 uint32_t pages_in_flight = 0;
-uint32_t failed_writes = 0;  // in a row
 uint32_t error_lines = 0;
 constinit const char written{};  // what write_channel() points to
 
+// A disk that fails a thousand times says so eight times.
 bool may_complain() {
-  return error_lines++ < kMaxErrorLines;
+  if (error_lines == kMaxErrorLines) return false;
+  ++error_lines;
+  return true;
 }
 
 void forget_page(uint32_t number) {
@@ -81,20 +82,15 @@ void put_back(uint32_t number) {
 
 void on_failed_write(const DiskRequest& request) {
   ++totals.write_errors;
-  if (may_complain()) {
-    kprintf("swap: %s cannot write its pages %u to %u: they stay in memory\n", swap::disk()->name(), request.first_page,
-            request.first_page + request.page_count - 1);
-  }
-  if (++failed_writes == kMaxFailedWrites) {
-    kprintf("swap: %s has failed %u writes in a row: nothing more is swapped out\n", swap::disk()->name(),
-            failed_writes);
-  }
+  swap::restart_search();
+  if (!may_complain()) return;
+  kprintf("swap: %s cannot write its pages %u to %u (is it full?): what they were to hold stays in memory\n",
+          swap::disk()->name(), request.first_page, request.first_page + request.page_count - 1);
 }
 
 void on_written(const DiskRequest& request, bool worked) {
   pages_in_flight -= request.page_count;
   if (worked) {
-    failed_writes = 0;
     totals.outs += request.page_count;
   } else {
     on_failed_write(request);
@@ -180,7 +176,7 @@ Start read(uint32_t slot) {
 }
 
 bool can_write() {
-  if (swap::disk() == nullptr || failed_writes >= kMaxFailedWrites) return false;
+  if (swap::disk() == nullptr) return false;
   if (swap::used() == swap::total()) release_copies();
   return swap::used() < swap::total();
 }

@@ -1,0 +1,157 @@
+// The guest pages on QEMU's virtio-blk: the same load as on ours, and a disk that fails where it is told to (blkdebug).
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <fstream>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "tests/support/paging_load.h"
+#include "tests/support/process.h"
+
+namespace twofold::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto kLimit = 200s;
+constexpr int kPassed = 33;
+constexpr uint64_t kSwapBytes = 64 << 20;
+constexpr uint32_t kSectorsPerPage = 8;
+
+// A swap disk in a file, and QEMU's description of it.
+class SwapDisk {
+ public:
+  SwapDisk() {
+    std::string pattern = (std::filesystem::temp_directory_path() / "twofold-interop-XXXXXX").string();
+    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed on " + pattern);
+    root_ = pattern;
+    std::ofstream{image()};
+    std::filesystem::resize_file(image(), kSwapBytes);
+  }
+  SwapDisk(const SwapDisk&) = delete;
+  SwapDisk& operator=(const SwapDisk&) = delete;
+  ~SwapDisk() {
+    std::error_code ignored;
+    std::filesystem::remove_all(root_, ignored);
+  }
+
+  // Fails each request of a kind, "read" or "write", that touches the first sector of a page of the disk; or all requests
+  // of the kind.
+  void fail(const std::string& kind, uint32_t page) {
+    inject(kind, "sector = \"" + std::to_string(page * kSectorsPerPage) + "\"\n");
+  }
+  void fail_all(const std::string& kind) { inject(kind, ""); }
+
+  [[nodiscard]] std::string drive() const {
+    const std::string errors = std::filesystem::exists(root_ + "/errors") ? root_ + "/errors" : "";
+    const std::string file = errors.empty() ? image() : "blkdebug:" + errors + ":" + image();
+    return "if=none,id=swap,format=raw,werror=report,rerror=report,file=" + file;
+  }
+
+ private:
+  void inject(const std::string& kind, const std::string& where) {
+    constexpr const char* kIoError = "5";
+    std::ofstream(root_ + "/errors", std::ios::app)
+        << "[inject-error]\nevent = \"none\"\niotype = \"" << kind << "\"\nerrno = \"" << kIoError
+        << "\"\nonce = \"off\"\n" << where;
+  }
+  [[nodiscard]] std::string image() const { return root_ + "/swap"; }
+
+  std::string root_;
+};
+
+Finished run_guest(const SwapDisk& disk, const std::string& command, const std::string& options = "") {
+  const std::string build = TWOFOLD_BUILD_DIR;
+  return run({"/usr/bin/qemu-system-x86_64",
+              "-M",
+              "microvm,acpi=off",
+              "-global",
+              "virtio-mmio.force-legacy=false",
+              "-m",
+              "16M",
+              "-nographic",
+              "-no-reboot",
+              "-kernel",
+              build + "/guest/twofold-guest.elf",
+              "-initrd",
+              build + "/guest/initrd.cpio",
+              "-append",
+              "swap=vda " + options + " run=\"" + command + "\"",
+              "-device",
+              "isa-debug-exit,iobase=0xf4,iosize=0x04",
+              "-drive",
+              disk.drive(),
+              "-device",
+              "virtio-blk-device,drive=swap"},
+             kLimit);
+}
+
+TEST(Paging, FourProcessesOfTwiceTheMemoryFindEveryByteInAMillionOperations) {
+  const SwapDisk disk;
+  const auto done = run_guest(disk, million_operations());
+  EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
+  EXPECT_EQ(occurrences(done.output, "kvload: 250000 operations in"), kLoadProcesses) << done.output;
+  EXPECT_EQ(occurrences(done.output, ", verified"), kLoadProcesses) << done.output;
+}
+
+// By the time that two such processes have their memory, the first thousands of the disk's pages are theirs.
+TEST(Paging, ALostPageEndsTheProcessThatTouchesItAndNobodyElse) {
+  SwapDisk disk;
+  disk.fail("read", 1500);
+  const auto done = run_guest(disk, "idle 14 --seconds 2 & idle 14 --seconds 2 & wait; touchmem 12 && echo alive");
+  EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
+  EXPECT_EQ(occurrences(done.output, "swap: vda cannot read its page 1500: what was in it is lost"), 1) << done.output;
+  EXPECT_EQ(occurrences(done.output, ": the swap disk cannot give the page back"), 1) << done.output;
+  EXPECT_EQ(occurrences(done.output, "idle: 14 MiB unchanged after 2 s, verified"), 1) << done.output;
+  EXPECT_EQ(occurrences(done.output, "\nalive"), 1) << done.output;
+}
+
+TEST(Paging, PagesThatCannotBeWrittenStayInMemory) {
+  SwapDisk disk;
+  for (uint32_t page = 100; page < 1500; page += 100) disk.fail("write", page);
+  const auto done = run_guest(disk, "kvload 20 --ops 20000");
+  EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
+  EXPECT_GE(occurrences(done.output, "swap: vda cannot write its pages"), 4) << done.output;
+  EXPECT_EQ(occurrences(done.output, ", verified"), 1) << done.output;
+}
+
+// Nothing can be paged out: the process that wants more than there is goes, and the shell lives on.
+TEST(Paging, ADiskThatTakesNothingCostsTheLargestProcessItsLife) {
+  SwapDisk disk;
+  disk.fail_all("write");
+  const auto done = run_guest(disk, "memhog 20 --passes 1; touchmem 8 && echo alive");
+  EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
+  EXPECT_EQ(occurrences(done.output, "(memhog), the largest, with"), 1) << done.output;
+  EXPECT_EQ(occurrences(done.output, "swap: vda cannot write its pages"), 8) << "no more lines than that" << done.output;
+  EXPECT_EQ(occurrences(done.output, "\nalive"), 1) << done.output;
+}
+
+// Of the same operations on the same values: the choice of keys is Zipf's, so some pages are worth keeping.
+int major_faults_with(const std::string& policy, int seed) {
+  const SwapDisk disk;
+  const auto done = run_guest(disk, "kvload 24 --ops 100000 --seed " + std::to_string(seed), "policy=" + policy);
+  EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
+  EXPECT_EQ(occurrences(done.output, "victims by " + policy), 1) << done.output;
+  const size_t end = done.output.find(" major faults, verified");
+  if (end == std::string::npos) return 0;
+  return std::stoi(done.output.substr(done.output.rfind(' ', end - 1) + 1));
+}
+
+TEST(Paging, SecondChanceKeepsWhatIsUsed) {
+  for (const int seed : {1, 2}) {
+    const int clock = major_faults_with("clock", seed);
+    const int random = major_faults_with("random", seed);
+    const int fifo = major_faults_with("fifo", seed);
+    RecordProperty("seed_" + std::to_string(seed), std::to_string(clock) + " clock, " + std::to_string(random) +
+                                                       " random, " + std::to_string(fifo) + " fifo");
+    ASSERT_GT(clock, 0);
+    EXPECT_LT(clock, random);
+    EXPECT_LT(clock, fifo);
+  }
+}
+
+}  // namespace
+}  // namespace twofold::test
