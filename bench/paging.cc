@@ -1,5 +1,5 @@
-// What paging inside the guest costs: the guest's own workloads with too little memory, beside the same guest with enough,
-// on Twofold and on QEMU's microvm with the same disk type, alternating, in one run.
+// What paging inside the guest costs: the guest's own workloads with too little memory, beside the same guest with
+// enough, on Twofold and on QEMU's microvm with the same disk type, alternating, in one run.
 //
 // kvload:  operations a second (Zipf-distributed, all verified) with 1×, 1.5× and 2× the guest's memory.
 // seqscan: MiB a second in and out of the swap disk, with a scan over twice the memory.
@@ -51,7 +51,8 @@ std::string run_guest(const Peer& peer, int memory_mib, const std::string& optio
 // The numbers that `pattern` captures, at its first match.
 std::vector<double> numbers(const std::string& text, const std::string& pattern) {
   std::smatch match;
-  if (!std::regex_search(text, match, std::regex(pattern))) throw std::runtime_error("no '" + pattern + "' in\n" + text);
+  if (!std::regex_search(text, match, std::regex(pattern)))
+    throw std::runtime_error("no '" + pattern + "' in\n" + text);
   std::vector<double> values;
   for (size_t i = 1; i < match.size(); ++i) values.push_back(std::stod(match[i]));
   return values;
@@ -116,7 +117,8 @@ void print_table(const Samples& ours, const Samples& theirs, int rounds) {
       const double b = of(theirs, name + suffix);
       std::printf("%-30s %9.0f /s %11.0f /s %8.2f\n", (name + suffix).c_str(), a, b, a / b);
     }
-    std::printf("%-30s %11.1f%% %13.1f%%\n", "  of what it does with enough", 100 * of(ours, name) / of(ours, name + "_enough"),
+    std::printf("%-30s %11.1f%% %13.1f%%\n", "  of what it does with enough",
+                100 * of(ours, name) / of(ours, name + "_enough"),
                 100 * of(theirs, name) / of(theirs, name + "_enough"));
     std::printf("%-30s %12.0f %14.0f\n", "  major faults", of(ours, name + "_major_faults"),
                 of(theirs, name + "_major_faults"));

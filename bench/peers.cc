@@ -41,8 +41,9 @@ std::vector<std::string> qemu_command(const Guest& guest) {
   if (!guest.initrd.empty()) argv.insert(argv.end(), {"-initrd", guest.initrd});
   if (!guest.append.empty()) argv.insert(argv.end(), {"-append", guest.append});
   if (!guest.swap.empty()) {
-    argv.insert(argv.end(), {"-global", "virtio-mmio.force-legacy=false", "-drive",
-                             "if=none,id=swap,format=raw,file=" + guest.swap, "-device", "virtio-blk-device,drive=swap"});
+    argv.insert(argv.end(),
+                {"-global", "virtio-mmio.force-legacy=false", "-drive", "if=none,id=swap,format=raw,file=" + guest.swap,
+                 "-device", "virtio-blk-device,drive=swap"});
   }
   return argv;
 }

@@ -87,24 +87,24 @@ struct MemStat {
   uint32_t faults_cow;     // copy-on-write faults served, by copy or by taking the last reference
   uint32_t faults_killed;  // faults that ended a process
   uint32_t ticks_per_second;
-  uint32_t cache;           // frames in the swap cache that no process maps
-  uint32_t swap_total;      // page slots on the swap disk; 0: no swap
+  uint32_t cache;       // frames in the swap cache that no process maps
+  uint32_t swap_total;  // page slots on the swap disk; 0: no swap
   uint32_t swap_used;
-  uint32_t faults_file;     // pages of programs' files brought in
-  uint32_t faults_cache;    // pages found in the swap cache: minor faults, as all above
-  uint32_t faults_swap;     // pages waited for from the swap disk: the major faults
-  uint32_t swap_ins;        // pages read
-  uint32_t swap_outs;       // pages written
-  uint32_t read_ahead;      // of swap_ins: read with a neighbour, before anybody asked
-  uint32_t read_ahead_used; // of those: asked for later
-  uint32_t swap_errors;     // requests that the disk has failed
-  uint32_t scanned;         // pages that reclaim has looked at
-  uint32_t dropped;         // clean pages that it gave up without a write
-  uint32_t stalls;          // times that a process had to reclaim by itself
+  uint32_t faults_file;      // pages of programs' files brought in
+  uint32_t faults_cache;     // pages found in the swap cache: minor faults, as all above
+  uint32_t faults_swap;      // pages waited for from the swap disk: the major faults
+  uint32_t swap_ins;         // pages read
+  uint32_t swap_outs;        // pages written
+  uint32_t read_ahead;       // of swap_ins: read with a neighbour, before anybody asked
+  uint32_t read_ahead_used;  // of those: asked for later
+  uint32_t swap_errors;      // requests that the disk has failed
+  uint32_t scanned;          // pages that reclaim has looked at
+  uint32_t dropped;          // clean pages that it gave up without a write
+  uint32_t stalls;           // times that a process had to reclaim by itself
   uint32_t oom_kills;
-  uint32_t free_min;        // watermarks: at min programs reclaim by themselves, …
-  uint32_t free_low;        // … below low the reclaim thread wakes, …
-  uint32_t free_high;       // … and works until high
+  uint32_t free_min;   // watermarks: at min programs reclaim by themselves, …
+  uint32_t free_low;   // … below low the reclaim thread wakes, …
+  uint32_t free_high;  // … and works until high
 };
 
 enum ProcState : uint32_t { kProcUnused, kProcEmbryo, kProcSleeping, kProcRunnable, kProcRunning, kProcZombie };

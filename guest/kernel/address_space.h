@@ -1,12 +1,13 @@
 // A process's user half: its page directory and what may be where in it.
 //
 // Pages come into being when they are first touched, zeroed or from the program's file; they are shared copy-on-write
-// after fork; and they go to a swap disk and come back from it. All that happens in fault(), which the page-fault handler
-// and the kernel's own access to user memory (UserBuffer) go through alike: the kernel never touches a user address
-// itself, it resolves it to the direct map first.
+// after fork; and they go to a swap disk and come back from it. All that happens in fault(), which the page-fault
+// handler and the kernel's own access to user memory (UserBuffer) go through alike: the kernel never touches a user
+// address itself, it resolves it to the direct map first.
 //
-// A PTE is empty, present, or names a swap slot (swap.h). Reclaim (reclaim.h) may change the PTEs of any process whenever
-// the big kernel lock is free; of the flags in them the processor sets A and D by itself while it runs the process.
+// A PTE is empty, present, or names a swap slot (swap.h). Reclaim (reclaim.h) may change the PTEs of any process
+// whenever the big kernel lock is free; of the flags in them the processor sets A and D by itself while it runs the
+// process.
 //
 // Thread safety: the big kernel lock. A space is loaded on one processor at a time; see tlb.h for what that one holds.
 #pragma once
@@ -85,7 +86,8 @@ class AddressSpace {
   [[nodiscard]] PageEntry* find_entry(UserAddr address) const;
 
   // For reclaim: change a present PTE of this space to `replacement`, empty or a slot's, and keep the books. The first
-  // does nothing and returns false if the page is dirty or is being accessed. The frame's mapping is the caller's to drop.
+  // does nothing and returns false if the page is dirty or is being accessed. The frame's mapping is the caller's to
+  // drop.
   [[nodiscard]] bool unmap_if_clean(PageEntry* entry, PageEntry replacement);
   void unmap(PageEntry* entry, PageEntry replacement);
 

@@ -152,8 +152,8 @@ FaultResult AddressSpace::map_swapped(UserAddr address, bool writable, PageEntry
   return FaultResult::kServed;
 }
 
-// Gives a copy-on-write page a frame of its own, or, to the last that maps the frame, the right to write it. The copy is
-// dirty from the start: its content is nowhere else.
+// Gives a copy-on-write page a frame of its own, or, to the last that maps the frame, the right to write it. The copy
+// is dirty from the start: its content is nowhere else.
 FaultResult AddressSpace::break_sharing(UserAddr address, PageEntry* entry) {
   const uint32_t shared = frames::number_of(*entry);
   const PageEntry flags = (*entry & (kPageSize - 1) & ~kCopyOnWrite) | kWritable | kAccessed | kDirty;

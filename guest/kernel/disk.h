@@ -1,6 +1,7 @@
 // virtio-blk disks (virtio 1.2, 5.2), named vda, vdb, … in the order in which the command line announces them.
 //
-// Requests come from a pool of the disk's own, so that one can be had without any memory; several are in flight at once.
+// Requests come from a pool of the disk's own, so that one can be had without any memory; several are in flight at
+// once.
 //
 // Thread safety: the big kernel lock.
 #pragma once
@@ -57,7 +58,7 @@ class Disk {
   void submit(DiskRequest* request);
   void flush_submitted();
 
-  // What somebody sleeps on who finds all requests in flight.
+  // What somebody sleeps on who waits for any request to end.
   [[nodiscard]] const void* channel() const { return this; }
 
  private:

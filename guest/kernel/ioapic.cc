@@ -44,8 +44,7 @@ void init(const Platform& platform) {
 }
 
 void route(const Platform& platform, uint32_t irq, uint32_t apic_id) {
-  const IsaInterrupt line =
-      irq < Platform::kIsaInterrupts ? platform.isa[irq] : IsaInterrupt{irq, false, false};
+  const IsaInterrupt line = irq < Platform::kIsaInterrupts ? platform.isa[irq] : IsaInterrupt{irq, false, false};
   if (line.pin >= pin_count) {
     kprintf("I/O APIC: no pin %u for IRQ %u; it has %u pins\n", line.pin, irq, pin_count);
     return;

@@ -1,8 +1,8 @@
 // Where C++ begins: builds the kernel up, layer by layer, and ends as the boot processor's idle loop.
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/cmdline.h"
-#include "guest/kernel/cpu.h"
 #include "guest/kernel/console.h"
+#include "guest/kernel/cpu.h"
 #include "guest/kernel/devices.h"
 #include "guest/kernel/die.h"
 #include "guest/kernel/disk.h"
@@ -22,8 +22,8 @@
 #include "guest/kernel/smp.h"
 #include "guest/kernel/swap.h"
 #include "guest/kernel/timer.h"
-#include "guest/kernel/victims.h"
 #include "guest/kernel/uart.h"
+#include "guest/kernel/victims.h"
 
 extern "C" twofold::kernel::KernelStack boot_stack;  // in guest/boot/entry.S
 
@@ -31,9 +31,9 @@ namespace twofold::kernel {
 namespace {
 
 void print_banner(const Platform& platform, uint32_t running_cpus, bool calibrated) {
-  kprintf("twofold guest: %u of %u KiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n", ram::total_frames() * 4,
-          static_cast<uint32_t>(boot_info.ram_bytes() >> 10), running_cpus, cpu_count, platform.source,
-          timer::kTicksPerSecond, timer::counts_per_millisecond(), calibrated ? "" : ", assumed");
+  kprintf("twofold guest: %u of %u KiB of memory, %u of %u CPUs (%s), timer %u Hz (%u counts/ms%s)\n",
+          ram::total_frames() * 4, static_cast<uint32_t>(boot_info.ram_bytes() >> 10), running_cpus, cpu_count,
+          platform.source, timer::kTicksPerSecond, timer::counts_per_millisecond(), calibrated ? "" : ", assumed");
   if (swap::disk() == nullptr) return;
   kprintf("swap: %u KiB on %s, victims by %s\n", swap::total() * 4, swap::disk()->name(), victims::policy_name());
 }

@@ -20,10 +20,11 @@ bool kill_largest() {
   }
   if (largest == nullptr) return false;
   ++killed_count;
-  kprintf("out of memory: killed pid %d (%s), the largest, with %u KiB resident and %u KiB swapped out; "
-          "%u KiB free, swap %u of %u KiB used\n",
-          largest->pid, largest->name, largest->space.resident_pages() * 4, largest->space.swapped_pages() * 4,
-          frames::free_count() * 4, swap::used() * 4, swap::total() * 4);
+  kprintf(
+      "out of memory: killed pid %d (%s), the largest, with %u KiB resident and %u KiB swapped out; "
+      "%u KiB free, swap %u of %u KiB used\n",
+      largest->pid, largest->name, largest->space.resident_pages() * 4, largest->space.swapped_pages() * 4,
+      frames::free_count() * 4, swap::used() * 4, swap::total() * 4);
   kill_process(largest->pid);
   return true;
 }

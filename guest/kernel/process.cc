@@ -139,6 +139,7 @@ int32_t fork_process() {
   copy_string(child->name, parent.name, sizeof(child->name));
   inspect::update(*child);
   make_runnable(*child);
+  reclaim::notice_allocation();
   return child->pid;
 }
 

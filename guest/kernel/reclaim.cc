@@ -1,5 +1,6 @@
 #include "guest/kernel/reclaim.h"
 
+#include "guest/kernel/disk.h"
 #include "guest/kernel/frames.h"
 #include "guest/kernel/oom.h"
 #include "guest/kernel/page_queue.h"
@@ -109,7 +110,7 @@ bool is_hopeless(uint32_t fruitless) {
     while (frames::free_count() + swap_io::writes_in_flight() < marks.high && !is_hopeless(fruitless)) {
       const Progress progress = scan();
       fruitless = progress.is_some() ? 0 : fruitless + progress.examined + 1;
-      (void)(progress.congested ? sleep_on(swap_io::write_channel()) : preempt_point());
+      (void)(progress.congested ? sleep_on(swap::disk()->channel()) : preempt_point());
     }
     if (is_hopeless(fruitless)) wake_not_before = uptime_ticks() + kTicksOfRest;
     thread_sleeps = true;
@@ -124,7 +125,7 @@ bool try_once(uint32_t wanted, uint32_t* fruitless) {
   const Progress progress = enough_on_its_way ? Progress{} : scan();
   *fruitless = progress.is_some() ? 0 : *fruitless + progress.examined + 1;
   if (progress.freed > 0) return true;
-  if (enough_on_its_way || progress.congested) return sleep_on(swap_io::write_channel());
+  if (enough_on_its_way || progress.congested) return sleep_on(swap::disk()->channel());
   return preempt_point();
 }
 

@@ -1,7 +1,7 @@
 // Getting memory back: a thread that keeps some free, and everybody's own effort when that is not enough.
 //
-// Watermarks, in free frames: below `low` the thread wakes and works until `high`; at `min` programs get nothing any more
-// and reclaim by themselves, and what is left serves the kernel.
+// Watermarks, in free frames: below `low` the thread wakes and works until `high`; at `min` programs get nothing any
+// more and reclaim by themselves, and what is left serves the kernel.
 //
 // Thread safety: the big kernel lock.
 #pragma once
@@ -26,9 +26,9 @@ void start();
 // Called by whoever has taken memory: wakes the thread if need be.
 void notice_allocation();
 
-// Reclaims until `pages` frames can be had, and makes room by a killing where there is no other way. Sleeps, so all that
-// the caller knew of shared state it must look at again. False if the current process has been killed, or if there is
-// nothing to be had.
+// Reclaims until `pages` frames can be had, and makes room by a killing where there is no other way. Sleeps, so all
+// that the caller knew of shared state it must look at again. False if the current process has been killed, or if there
+// is nothing to be had.
 [[nodiscard]] bool make_room(uint32_t pages);
 
 // Since boot.

@@ -56,8 +56,8 @@ const void* channel(uint32_t slot);
 // The disk has failed on the slot: it is not given out again, and a page that is nowhere else is lost.
 void set_bad(uint32_t slot);
 
-// The next search for a free slot begins at the front: a disk that is full, or thinly provisioned and out of room, still
-// takes what lies where it has taken something before.
+// The next search for a free slot begins at the front: a disk that is full, or thinly provisioned and out of room,
+// still takes what lies where it has taken something before.
 void restart_search();
 bool is_bad(uint32_t slot);
 

@@ -11,7 +11,7 @@
 namespace twofold::kernel::swap_io {
 namespace {
 
-constexpr uint32_t kMaxPlanned = 16;           // requests
+constexpr uint32_t kMaxPlanned = 16;  // requests
 constexpr uint32_t kMaxErrorLines = 8;
 constexpr uint32_t kSlotsToReleaseAtOnce = 64;
 
@@ -21,7 +21,6 @@ DiskRequest* planned[kMaxPlanned];
 uint32_t planned_count = 0;
 uint32_t pages_in_flight = 0;
 uint32_t error_lines = 0;
-constinit const char written{};  // what write_channel() points to
 
 // A disk that fails a thousand times says so eight times.
 bool may_complain() {
@@ -104,7 +103,6 @@ void on_written(const DiskRequest& request, bool worked) {
       pages::end_io(number);  // somebody has come back to it meanwhile
     }
   }
-  wake_up(write_channel());
 }
 
 // Whether the slot's page can be read along with a neighbour's.
@@ -209,9 +207,6 @@ void submit_planned() {
 
 uint32_t writes_in_flight() {
   return pages_in_flight;
-}
-const void* write_channel() {
-  return &written;
 }
 
 void count_ahead(bool needed) {

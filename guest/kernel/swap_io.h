@@ -25,9 +25,8 @@ bool can_write();
 // Sends all planned writes off. REQUIRES: nobody can write to these pages any more (tlb::flush)
 void submit_planned();
 
-// Pages that are being written, and what to sleep on for that to change.
+// Pages that are being written. What waits for them, or for a request, sleeps on the disk's channel.
 uint32_t writes_in_flight();
-const void* write_channel();
 
 // A page of the cache that was read ahead was needed, or was dropped before that.
 void count_ahead(bool needed);
@@ -36,8 +35,8 @@ void count_ahead(bool needed);
 struct Counts {
   uint32_t ins;
   uint32_t outs;
-  uint32_t read_ahead;  // of ins: read before anybody asked
-  uint32_t ahead_used;  // of those: asked for later
+  uint32_t read_ahead;    // of ins: read before anybody asked
+  uint32_t ahead_used;    // of those: asked for later
   uint32_t read_errors;   // requests
   uint32_t write_errors;  // requests
 };

@@ -21,8 +21,8 @@ namespace tlb {
 // `process`'s translation of `address` has changed: forgotten here at once, elsewhere by the next flush().
 void mark(const Process& process, UserAddr address);
 
-// The same, but elsewhere it need only be forgotten soon: at that processor's next way into the kernel. For flags that it
-// sets anew only when it walks the tables again.
+// The same, but elsewhere it need only be forgotten soon: at that processor's next way into the kernel. For flags that
+// it sets anew only when it walks the tables again.
 void mark_lazily(const Process& process, UserAddr address);
 
 // Returns when no processor holds a translation that mark() has named.

@@ -5,8 +5,8 @@
 namespace twofold::kernel {
 namespace {
 
-constexpr uint16_t kNext = 1;   // VIRTQ_DESC_F_NEXT
-constexpr uint16_t kWrite = 2;  // VIRTQ_DESC_F_WRITE
+constexpr uint16_t kNext = 1;      // VIRTQ_DESC_F_NEXT
+constexpr uint16_t kWrite = 2;     // VIRTQ_DESC_F_WRITE
 constexpr uint16_t kNoNotify = 1;  // VIRTQ_USED_F_NO_NOTIFY
 
 }  // namespace

@@ -16,7 +16,7 @@ class Virtqueue {
   // One buffer of a chain.
   struct Buffer {
     PhysAddr address;
-    uint32_t length;       // bytes
+    uint32_t length;     // bytes
     bool device_writes;  // else it reads
   };
 
@@ -75,7 +75,7 @@ class Virtqueue {
   uint32_t free_count_ = 0;
   uint16_t free_head_ = 0;
   uint16_t available_index_ = 0;
-  uint16_t used_index_ = 0;     // how far take_used has come
+  uint16_t used_index_ = 0;      // how far take_used has come
   void* tokens_[kMaxSize] = {};  // by head of chain; null: not the device's
 };
 

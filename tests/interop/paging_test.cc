@@ -38,8 +38,8 @@ class SwapDisk {
     std::filesystem::remove_all(root_, ignored);
   }
 
-  // Fails each request of a kind, "read" or "write", that touches the first sector of a page of the disk; or all requests
-  // of the kind.
+  // Fails each request of a kind, "read" or "write", that touches the first sector of a page of the disk; or all
+  // requests of the kind.
   void fail(const std::string& kind, uint32_t page) {
     inject(kind, "sector = \"" + std::to_string(page * kSectorsPerPage) + "\"\n");
   }
@@ -54,9 +54,9 @@ class SwapDisk {
  private:
   void inject(const std::string& kind, const std::string& where) {
     constexpr const char* kIoError = "5";
-    std::ofstream(root_ + "/errors", std::ios::app)
-        << "[inject-error]\nevent = \"none\"\niotype = \"" << kind << "\"\nerrno = \"" << kIoError
-        << "\"\nonce = \"off\"\n" << where;
+    std::ofstream(root_ + "/errors", std::ios::app) << "[inject-error]\nevent = \"none\"\niotype = \"" << kind
+                                                    << "\"\nerrno = \"" << kIoError << "\"\nonce = \"off\"\n"
+                                                    << where;
   }
   [[nodiscard]] std::string image() const { return root_ + "/swap"; }
 
@@ -125,7 +125,8 @@ TEST(Paging, ADiskThatTakesNothingCostsTheLargestProcessItsLife) {
   const auto done = run_guest(disk, "memhog 20 --passes 1; touchmem 8 && echo alive");
   EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
   EXPECT_EQ(occurrences(done.output, "(memhog), the largest, with"), 1) << done.output;
-  EXPECT_EQ(occurrences(done.output, "swap: vda cannot write its pages"), 8) << "no more lines than that" << done.output;
+  EXPECT_EQ(occurrences(done.output, "swap: vda cannot write its pages"), 8)
+      << "no more lines than that" << done.output;
   EXPECT_EQ(occurrences(done.output, "\nalive"), 1) << done.output;
 }
 

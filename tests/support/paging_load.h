@@ -1,5 +1,5 @@
-// The load that the guest's paging is tested with, on Twofold and on QEMU alike: four processes whose memory is twice the
-// guest's, and a million operations that check every byte they read.
+// The load that the guest's paging is tested with, on Twofold and on QEMU alike: four processes whose memory is twice
+// the guest's, and a million operations that check every byte they read.
 #pragma once
 
 #include <string>

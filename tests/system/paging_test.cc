@@ -58,13 +58,14 @@ TEST_P(UnusableSwap, IsToldAndDoneWithout) {
   EXPECT_EQ(occurrences(done.output, "none: boot with swap="), 1) << done.output;
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Disks, UnusableSwap,
-    testing::Values(
-        Unusable{"ReadOnly", kSwapBytes, ",ro", "vda", "swap: vda is read-only; going on without swap"},
-        Unusable{"SmallerThanAPage", 2048, "", "vda", "swap: vda has 2048 bytes, and two pages of 4096 are the least"},
-        Unusable{"NotThere", kSwapBytes, "", "vdq", "swap: there is no disk vdq here (1 virtio-mmio disks)"}),
-    [](const auto& disk) { return disk.param.name; });
+INSTANTIATE_TEST_SUITE_P(Disks, UnusableSwap,
+                         testing::Values(Unusable{"ReadOnly", kSwapBytes, ",ro", "vda",
+                                                  "swap: vda is read-only; going on without swap"},
+                                         Unusable{"SmallerThanAPage", 2048, "", "vda",
+                                                  "swap: vda has 2048 bytes, and two pages of 4096 are the least"},
+                                         Unusable{"NotThere", kSwapBytes, "", "vdq",
+                                                  "swap: there is no disk vdq here (1 virtio-mmio disks)"}),
+                         [](const auto& disk) { return disk.param.name; });
 
 // A file system with less room than the swap file claims. REQUIRES: root, as in the labs
 class SmallFileSystem {

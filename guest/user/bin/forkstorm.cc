@@ -1,5 +1,5 @@
-// forkstorm: generations of children that share their parent's memory copy-on-write, write to some of it, and check that
-// they see their own writes and nobody else's.
+// forkstorm: generations of children that share their parent's memory copy-on-write, write to some of it, and check
+// that they see their own writes and nobody else's.
 #include "guest/user/ulib/meter.h"
 #include "guest/user/ulib/options.h"
 #include "guest/user/ulib/pattern.h"
@@ -27,10 +27,11 @@ void parse(int argc, char** argv) {
       {"rounds", &rounds, 1000000, nullptr, "of children in all; 0: no end"},
       {"seed", &seed, UINT32_MAX, nullptr, "of what is written where"},
   };
-  ulib::parse_options(argc, argv,
-                      {"forkstorm", "MIB", &mib, 256,
-                       "Forks children that share MIB of memory copy-on-write, write to it and check it. Counts forks."},
-                      options);
+  ulib::parse_options(
+      argc, argv,
+      {"forkstorm", "MIB", &mib, 256,
+       "Forks children that share MIB of memory copy-on-write, write to it and check it. Counts forks."},
+      options);
 }
 
 uint32_t* page_at(uint32_t page) {
@@ -53,7 +54,8 @@ int32_t be_a_child(uint32_t self) {
   for (uint32_t page = 0; page < pages; ++page) {
     const bool own = page % stride == first;
     if (!is_right(page, own ? self : 0)) {
-      ulib::print("forkstorm: WRONG: child %u finds page %u not as %s wrote it\n", self, page, own ? "it" : "its parent");
+      ulib::print("forkstorm: WRONG: child %u finds page %u not as %s wrote it\n", self, page,
+                  own ? "it" : "its parent");
       return 1;
     }
   }

@@ -36,9 +36,9 @@ int main(int argc, char** argv) {
   print_row("cache", stat.cache, "frames in the swap cache that nobody maps");
   print_row("swap", stat.swap_total, stat.swap_total == 0 ? "none: boot with swap=vdb" : "all of the swap disk");
   print_row("swap used", stat.swap_used, "");
-  ulib::print("page faults  %9u zero-filled, %u from files, %u copied on write, %u from the swap cache, %u from the disk, "
-              "%u fatal\n",
-              stat.faults_zero, stat.faults_file, stat.faults_cow, stat.faults_cache, stat.faults_swap,
-              stat.faults_killed);
+  ulib::print(
+      "page faults  %9u zero-filled, %u from files, %u copied on write, %u from the swap cache, %u from the disk, "
+      "%u fatal\n",
+      stat.faults_zero, stat.faults_file, stat.faults_cow, stat.faults_cache, stat.faults_swap, stat.faults_killed);
   return 0;
 }

@@ -1,5 +1,5 @@
-// kvload MIB: a store of values in a hash table, read and written with the frequencies of Zipf's law. Each value follows
-// from its key and its version, and every read checks all of it.
+// kvload MIB: a store of values in a hash table, read and written with the frequencies of Zipf's law. Each value
+// follows from its key and its version, and every read checks all of it.
 #include "guest/user/ulib/meter.h"
 #include "guest/user/ulib/options.h"
 #include "guest/user/ulib/pattern.h"
@@ -76,11 +76,12 @@ void parse(int argc, char** argv) {
       {"value", &value_bytes, kMaxValueBytes, nullptr, "bytes of a value"},
       {"seed", &seed, UINT32_MAX, nullptr, "of the choice of keys, and of the values"},
   };
-  ulib::parse_options(argc, argv,
-                      {"kvload", "MIB", &mib, kMaxMib,
-                       "A hash table with MIB of values, read and written with Zipf's frequencies; every read is checked.\n"
-                       "Prints operations a second, each second, and ends with status 1 at the first wrong byte."},
-                      options);
+  ulib::parse_options(
+      argc, argv,
+      {"kvload", "MIB", &mib, kMaxMib,
+       "A hash table with MIB of values, read and written with Zipf's frequencies; every read is checked.\n"
+       "Prints operations a second, each second, and ends with status 1 at the first wrong byte."},
+      options);
   if (value_bytes < kMinValueBytes || value_bytes % 4 != 0) {
     ulib::die("kvload: --value must be a multiple of 4, and at least %u", kMinValueBytes);
   }

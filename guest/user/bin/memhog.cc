@@ -29,10 +29,11 @@ void parse(int argc, char** argv) {
       {"pattern", &pattern, 0, kPatterns, "order of the pages: seq, random, or zipf"},
       {"seed", &seed, UINT32_MAX, nullptr, "of the order and the content"},
   };
-  ulib::parse_options(argc, argv,
-                      {"memhog", "MIB", &mib, 1024,
-                       "Writes MIB of memory page by page, over and over; each page is checked before it is written again."},
-                      options);
+  ulib::parse_options(
+      argc, argv,
+      {"memhog", "MIB", &mib, 1024,
+       "Writes MIB of memory page by page, over and over; each page is checked before it is written again."},
+      options);
 }
 
 // Sleeps if more pages were touched than the rate allows until now.
@@ -61,7 +62,8 @@ int main(int argc, char** argv) {
     if (versions[page] == 0) return;
     const uint32_t page_seed = ulib::pattern_seed(seed, page, versions[page]);
     if (ulib::wrong_words(memory + page * kWordsPerPage, kWordsPerPage, page_seed) == 0) return;
-    ulib::die("memhog: WRONG: page %u at %p is not as written", page, static_cast<void*>(memory + page * kWordsPerPage));
+    ulib::die("memhog: WRONG: page %u at %p is not as written", page,
+              static_cast<void*>(memory + page * kWordsPerPage));
   };
   while (!meter.is_over() && (passes == 0 || meter.total() < passes * pages)) {
     uint32_t page = meter.total() % pages;

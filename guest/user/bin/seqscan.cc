@@ -1,5 +1,5 @@
-// seqscan MIB: writes that much memory from end to end, then reads it from end to end, pass after pass. With more memory
-// than there is, that is what a swap disk is best at, and what any order of victims by age is worst at.
+// seqscan MIB: writes that much memory from end to end, then reads it from end to end, pass after pass. With more
+// memory than there is, that is what a swap disk is best at, and what any order of victims by age is worst at.
 #include "guest/user/ulib/meter.h"
 #include "guest/user/ulib/options.h"
 #include "guest/user/ulib/pattern.h"

@@ -1,5 +1,5 @@
-// vmstat [SECONDS [COUNT]]: what memory is used for, and what paging does, a line each so many seconds. Without SECONDS,
-// one line with the totals since boot.
+// vmstat [SECONDS [COUNT]]: what memory is used for, and what paging does, a line each so many seconds. Without
+// SECONDS, one line with the totals since boot.
 #include "guest/user/ulib/print.h"
 #include "guest/user/ulib/string.h"
 #include "guest/user/ulib/syscall.h"
@@ -17,7 +17,8 @@ void print_help() {
       "  swap                  used of the swap disk\n"
       "  minor major           page faults served from memory, and from the swap disk\n"
       "  in out                pages read from and written to it\n"
-      "  scan drop stall       pages that reclaim looked at, and dropped without a write; processes that had to wait for it\n"
+      "  scan drop stall       pages that reclaim looked at, and dropped without a write; processes that had to wait "
+      "for it\n"
       "  oom                   processes killed for want of memory\n");
 }
 

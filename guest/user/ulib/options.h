@@ -9,7 +9,7 @@ namespace ulib {
 struct Option {
   const char* name;  // without the dashes
   uint32_t* value;
-  uint32_t max;                 // a number: at most this
+  uint32_t max;                // a number: at most this
   const char* const* choices;  // or the index of a word of these, which end with a null
   const char* help;
 };
@@ -23,8 +23,8 @@ struct Usage {
   const char* help;
 };
 
-// Sets what argv names. --help prints the usage and exits with 0; what cannot be understood is told in one line, and the
-// program exits with 2.
+// Sets what argv names. --help prints the usage and exits with 0; what cannot be understood is told in one line, and
+// the program exits with 2.
 void parse_options(int argc, char** argv, const Usage& usage, const Option* options, uint32_t count);
 
 template <uint32_t N>

@@ -181,9 +181,8 @@ void fork_copies_what_is_out() {
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 8);
   push_out();
-  CHECK_CHILD(CHECK_EQ(wrong_pages(heap, kPages, 8), 0); fill(heap, kPages, 9); CHECK_CHILD({
-    CHECK_EQ(wrong_pages(heap, kPages, 9), 0);
-  }));
+  CHECK_CHILD(CHECK_EQ(wrong_pages(heap, kPages, 8), 0); fill(heap, kPages, 9);
+              CHECK_CHILD({ CHECK_EQ(wrong_pages(heap, kPages, 9), 0); }));
   push_out();
   CHECK_EQ(wrong_pages(heap, kPages, 8), 0);
 }

@@ -119,7 +119,8 @@ void do_nothing() {}
 
 extern "C" const char end_of_program[];  // user.ld
 
-// Cases count faults and pages, so all of the program's own is brought in before. Where memory is short it may go again.
+// Cases count faults and pages, so all of the program's own is brought in before. Where memory is short it may go
+// again.
 void touch_program() {
   for (uint32_t page = kUserTextBase; page < address_of(end_of_program); page += kPageSize) (void)*at(page);
 }
