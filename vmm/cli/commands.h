@@ -2,6 +2,8 @@
 // on stderr.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
 
 #include "vmm/control/vm_service.h"
@@ -20,6 +22,20 @@ int walk_command(const std::string& vm, const WalkRequest& request, bool json);
 
 // `twofold pause|resume|stop [VM]`: `state` is the API's word, "paused", "running" or "stopped".
 int state_command(const std::string& vm, const std::string& state);
+
+// `twofold balloon [VM] [SIZE]`: sets the balloon's target or, without one, tells how it stands. With `wait`, returns
+// when the balloon has that size, with a progress bar on a terminal; status 1 if it does not get there in `seconds`.
+struct BalloonRequest {
+  std::string vm;
+  std::optional<uint64_t> target_bytes;
+  bool wait = false;
+  uint64_t seconds = 60;
+};
+int balloon_command(const BalloonRequest& request, bool json);
+
+// `twofold stats [VM]`: the VM's memory, its balloon, and what its guest says of itself; with `watch`, again each
+// second.
+int stats_command(const std::string& vm, bool watch, bool json);
 
 // `twofold doctor`. 0 if this host can run guests.
 int doctor_command(bool json);

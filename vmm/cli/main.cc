@@ -20,6 +20,8 @@ constexpr const char* kFooter = R"(Start here:
   twofold run twofold-guest.elf --initrd root.cpio our own guest, to its shell; Ctrl-A x ends it
   twofold ps                                       the VMs that run
   twofold walk 0x5123 --process sh                 that address, through both dimensions of page tables
+  twofold balloon a 32M --wait                     take 32 MiB from guest 'a', for the host
+  twofold stats a --watch                          where its memory is, each second
 
 Sizes are whole numbers with a suffix K, M, G or T (powers of 1024). Numbers are decimal, or hexadecimal after 0x.
 Where a VM is optional, it may be left out when just one runs.
@@ -43,6 +45,14 @@ Exit status:
   104   a KVM exit that is not understood (registers and a page walk are printed)
   106   stopped on request: SIGINT, SIGTERM, SIGHUP, Ctrl-A x, or 'twofold stop')";
 
+constexpr const char* kBalloonFooter = R"(Examples:
+  twofold balloon a 32M --wait     ask guest 'a' for 32 MiB, and wait until the host has them
+  twofold balloon a 0              give all of it back
+  twofold balloon a                how the balloon stands
+
+SIZE is how much memory the guest is to have in its balloon, that is, to do without. The guest chooses which pages; it
+pages out, if it can, what it needs least. A guest without a driver for the balloon never gets there.)";
+
 constexpr const char* kWalkFooter = R"(Examples:
   twofold walk 0x5123                     with the CR3 that vCPU 0 has loaded
   twofold walk a 0x5123 --process sh      in the process 'sh' of VM 'a' (see 'twofold ps a')
@@ -65,7 +75,10 @@ struct Arguments {
   std::string log_level = "info";
   RunArguments run;
   WalkArguments walk;
-  std::string vm;  // of ps, pause, resume and stop
+  std::vector<std::string> balloon;  // [VM] [SIZE]
+  BalloonRequest balloon_request;
+  std::string vm;  // of ps, stats, pause, resume and stop
+  bool watch = false;
   bool json = false;
 };
 
@@ -108,6 +121,12 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   run->add_option("--console", arguments.console, "Where the serial console goes: stdio, file:PATH or none")
       ->capture_default_str()
       ->type_name("WHERE");
+  run->add_option(
+         "--balloon", arguments.balloon,
+         "on, off, or on with no-deflate-on-oom (the guest takes no pages back by itself) and no-reporting (nor "
+         "tells of free ones), with a comma between")
+      ->capture_default_str()
+      ->type_name("HOW");
   run->add_option("--stats", arguments.stats, "Write what the run cost to this file, as JSON")->type_name("FILE");
 }
 
@@ -124,7 +143,39 @@ void add_walk(CLI::App& app, Arguments& arguments) {
   pid->excludes(process);
 }
 
+void add_balloon(CLI::App& app, Arguments& arguments) {
+  CLI::App* balloon =
+      app.add_subcommand("balloon", "Take memory from a guest, or give it back")->footer(kBalloonFooter);
+  balloon->add_option("[VM] [SIZE]", arguments.balloon, "The VM, and what its balloon is to hold")->expected(0, 2);
+  balloon->add_flag("--wait", arguments.balloon_request.wait, "Return when the balloon has that size");
+  balloon->add_option("--timeout", arguments.balloon_request.seconds, "With --wait: give up after so many seconds")
+      ->capture_default_str()
+      ->type_name("SECONDS");
+  balloon->add_flag("--json", arguments.json, "Print JSON");
+}
+
+// "[VM] [SIZE]": a lone word is a size if it reads as one.
+Status read_balloon_words(Arguments& arguments) {
+  BalloonRequest& request = arguments.balloon_request;
+  const auto& words = arguments.balloon;
+  if (words.empty()) return {};
+  const auto size = parse_size(words.back());
+  if (size) {
+    request.target_bytes = *size;
+  } else if (words.size() == 2) {
+    return fail("SIZE: {}", size.error().message);
+  }
+  if (words.size() == 2 || !size) request.vm = words.front();
+  if (request.wait && !request.target_bytes) return fail("--wait needs a SIZE to wait for");
+  return {};
+}
+
 void add_others(CLI::App& app, Arguments& arguments) {
+  add_balloon(app, arguments);
+  CLI::App* stats = app.add_subcommand("stats", "Show where a VM's memory is, its balloon, and its guest's statistics");
+  stats->add_option("VM", arguments.vm, "The VM; may be left out when just one runs");
+  stats->add_flag("--watch", arguments.watch, "Again each second, until interrupted");
+  stats->add_flag("--json", arguments.json, "Print JSON, an object a line with --watch");
   CLI::App* ps = app.add_subcommand("ps", "List the VMs that run or, with a VM, the processes of its guest");
   ps->add_option("VM", arguments.vm, "The VM to look into");
   ps->add_flag("--json", arguments.json, "Print JSON");
@@ -147,7 +198,7 @@ int complain_of_usage(const CLI::App& app, std::string message) {
   return complain(fmt::format("{} (see 'twofold {}--help')", message, command), kBadUsage);
 }
 
-int dispatch(const CLI::App& app, const Arguments& arguments) {
+int dispatch(const CLI::App& app, Arguments& arguments) {
   const std::string command = app.get_subcommands().front()->get_name();
   if (command == "run") {
     const auto options = to_run_options(arguments.run);
@@ -159,6 +210,12 @@ int dispatch(const CLI::App& app, const Arguments& arguments) {
     const auto& words = arguments.walk.positional;
     return walk_command(words.size() == 2 ? words.front() : "", *request, arguments.json);
   }
+  if (command == "balloon") {
+    const auto read = read_balloon_words(arguments);
+    return read ? balloon_command(arguments.balloon_request, arguments.json)
+                : complain_of_usage(app, read.error().message);
+  }
+  if (command == "stats") return stats_command(arguments.vm, arguments.watch, arguments.json);
   if (command == "ps") return ps_command(arguments.vm, arguments.json);
   if (command == "pause") return state_command(arguments.vm, "paused");
   if (command == "resume") return state_command(arguments.vm, "running");

@@ -28,6 +28,9 @@ MachineConfig machine_config(const RunOptions& options) {
   config.memory_bytes = options.memory_bytes;
   config.cpus = options.cpus;
   for (const auto& disk : options.disks) config.disks.push_back({disk.path, disk.read_only});
+  if (options.balloon.on) {
+    config.balloon = BalloonConfig{options.balloon.deflate_on_oom, options.balloon.free_page_reporting};
+  }
   switch (options.console.kind) {
     case ConsoleKind::kStdio:
       config.console.kind = ConsoleTarget::Kind::kStdio;

@@ -23,6 +23,12 @@ struct ConsoleOption {
   std::string path;  // for kFile
 };
 
+struct BalloonOption {
+  bool on = true;
+  bool deflate_on_oom = true;
+  bool free_page_reporting = true;
+};
+
 // The command line of `run`, syntactically checked. What the machine or KVM may still refuse (memory that is no page
 // multiple, more CPUs than KVM has, files that do not open) is for run_command to say.
 struct RunOptions {
@@ -34,6 +40,7 @@ struct RunOptions {
   std::vector<DiskOption> disks;
   std::string name;  // empty: default_vm_name
   ConsoleOption console;
+  BalloonOption balloon;
   std::string stats;  // a file for the run's statistics; empty: none
 };
 
@@ -43,6 +50,9 @@ int run_command(const RunOptions& options);
 
 // "FILE" or "FILE,ro". A comma before anything but "ro" belongs to the file's name.
 Result<DiskOption> parse_disk(std::string_view text);
+
+// "on", "off", or a list of "no-deflate-on-oom" and "no-reporting".
+Result<BalloonOption> parse_balloon(std::string_view text);
 
 // "stdio", "none" or "file:PATH".
 Result<ConsoleOption> parse_console(std::string_view text);

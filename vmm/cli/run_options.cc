@@ -25,6 +25,25 @@ Result<ConsoleOption> parse_console(std::string_view text) {
   return fail("--console '{}' is none of stdio, none and file:PATH", text);
 }
 
+Result<BalloonOption> parse_balloon(std::string_view text) {
+  BalloonOption balloon;
+  if (text == "on") return balloon;
+  if (text == "off") return BalloonOption{false, false, false};
+  while (true) {
+    const auto comma = text.find(',');
+    const auto word = text.substr(0, comma);
+    if (word == "no-deflate-on-oom") {
+      balloon.deflate_on_oom = false;
+    } else if (word == "no-reporting") {
+      balloon.free_page_reporting = false;
+    } else {
+      return fail("--balloon: '{}' is none of on, off, no-deflate-on-oom and no-reporting", word);
+    }
+    if (comma == std::string_view::npos) return balloon;
+    text.remove_prefix(comma + 1);
+  }
+}
+
 Result<RunOptions> to_run_options(const RunArguments& arguments) {
   RunOptions options;
   options.kernel = arguments.kernel;
@@ -50,6 +69,9 @@ Result<RunOptions> to_run_options(const RunArguments& arguments) {
   auto console = parse_console(arguments.console);
   if (!console) return pass_on(console);
   options.console = std::move(*console);
+  auto balloon = parse_balloon(arguments.balloon);
+  if (!balloon) return pass_on(balloon);
+  options.balloon = *balloon;
   return options;
 }
 

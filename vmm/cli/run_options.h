@@ -17,6 +17,7 @@ struct RunArguments {
   std::vector<std::string> disks;
   std::string name;
   std::string console = "stdio";
+  std::string balloon = "on";
   std::string stats;
 };
 

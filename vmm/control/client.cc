@@ -45,6 +45,18 @@ Result<nlohmann::json> VmClient::processes() const {
   return call("GET", "/vm/processes", {});
 }
 
+Result<nlohmann::json> VmClient::balloon() const {
+  return call("GET", "/vm/balloon", {});
+}
+
+Result<nlohmann::json> VmClient::set_balloon(uint64_t target_bytes) const {
+  return call("PUT", "/vm/balloon", fmt::format("{{\"target_bytes\":{}}}", target_bytes));
+}
+
+Result<nlohmann::json> VmClient::memory() const {
+  return call("GET", "/vm/memory", {});
+}
+
 std::string walk_target(const WalkRequest& request) {
   std::string target = fmt::format("/vm/walk?gva={:#x}", request.gva.value);
   if (request.cr3) target += fmt::format("&cr3={:#x}", *request.cr3);

@@ -23,6 +23,10 @@ class VmClient {
   [[nodiscard]] Result<nlohmann::json> set_state(std::string_view state) const;
   [[nodiscard]] Result<nlohmann::json> walk(const WalkRequest& request) const;
   [[nodiscard]] Result<nlohmann::json> processes() const;
+  [[nodiscard]] Result<nlohmann::json> balloon() const;
+  // The answer is what balloon() gives.
+  [[nodiscard]] Result<nlohmann::json> set_balloon(uint64_t target_bytes) const;
+  [[nodiscard]] Result<nlohmann::json> memory() const;
 
  private:
   [[nodiscard]] Result<nlohmann::json> call(std::string_view method, std::string_view target,

@@ -106,10 +106,9 @@ RequestReader::State RequestReader::finish() {
 }
 
 std::string to_wire(const Response& response) {
-  return fmt::format(
-      "HTTP/1.1 {} {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n{}",
-      response.status, reason_of(response.status), response.body.size(),
-      response.allow.empty() ? "" : fmt::format("Allow: {}\r\n", response.allow), response.body);
+  return fmt::format("HTTP/1.1 {} {}\r\nContent-Type: {}\r\nContent-Length: {}\r\n{}Connection: close\r\n\r\n{}",
+                     response.status, reason_of(response.status), response.type, response.body.size(),
+                     response.allow.empty() ? "" : fmt::format("Allow: {}\r\n", response.allow), response.body);
 }
 
 std::string to_wire(std::string_view method, std::string_view target, std::string_view body) {

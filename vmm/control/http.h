@@ -26,8 +26,9 @@ struct Request {
 
 struct Response {
   int status = 200;
-  std::string body;   // JSON, whatever the status
+  std::string body;   // of `type`
   std::string allow;  // for 405: the methods that the path takes
+  std::string type = "application/json";
 };
 
 // Reads one request out of bytes as they arrive. Holds at most the two limits and what one feed brought. Never throws.

@@ -1,5 +1,6 @@
 #include "vmm/control/machine_service.h"
 
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <nlohmann/json.hpp>
@@ -40,7 +41,7 @@ VmInfo MachineService::info() {
   info.state = vm_state(machine_.state());
   info.cpus = machine_.cpus();
   info.memory_bytes = machine_.memory().bytes();
-  info.resident_bytes = resident_bytes(machine_.memory());
+  info.resident_bytes = resident_memory(machine_.memory()).resident_bytes;
   info.kernel = kernel_;
   info.uptime_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - created_).count();
   if (const auto reason = machine_.reason()) info.exit_status = exit_status_of(*reason);
@@ -110,6 +111,57 @@ Result<nlohmann::json> MachineService::walk(const WalkRequest& request) {
     if (!process.is_null()) (*answer)["process"] = process;
   });
   return answer;
+}
+
+Result<BalloonInfo> MachineService::balloon() {
+  const Balloon* const balloon = machine_.balloon();
+  if (balloon == nullptr) return fail("'{}' has no balloon: it was started with --balloon off", name_);
+  const BalloonStatus status = balloon->status();
+  const auto since = [now = std::chrono::steady_clock::now()](std::chrono::steady_clock::time_point then) {
+    return std::chrono::duration<double>(now - then).count();
+  };
+  BalloonInfo info;
+  info.target_bytes = status.target_bytes;
+  info.actual_bytes = status.actual_bytes;
+  info.most_bytes = machine_.memory().bytes();
+  info.driver_ready = status.driver_ready;
+  info.seconds_since_progress = since(status.last_progress);
+  if (status.stats_time) info.seconds_since_statistics = since(*status.stats_time);
+  for (uint16_t tag = 0; tag < BalloonStats::kTags; ++tag) {
+    if (const auto value = status.stats.value(tag)) info.statistics.emplace_back(BalloonStats::name(tag), *value);
+  }
+  info.inflate_requests = status.inflate_requests;
+  info.deflate_requests = status.deflate_requests;
+  info.report_requests = status.report_requests;
+  info.bad_frames = status.bad_frames;
+  return info;
+}
+
+Status MachineService::set_balloon_target(uint64_t bytes) {
+  Balloon* const balloon = machine_.balloon();
+  if (balloon == nullptr) return fail("'{}' has no balloon: it was started with --balloon off", name_);
+  balloon->set_target(bytes);
+  return {};
+}
+
+MemoryInfo MachineService::memory() {
+  const ResidentMemory resident = resident_memory(machine_.memory());
+  const ReclaimStats reclaim = machine_.reclaim().stats();
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  MemoryInfo info;
+  info.promised_bytes = machine_.memory().bytes();
+  info.resident_bytes = resident.resident_bytes;
+  info.huge_bytes = resident.huge_bytes;
+  info.swapped_bytes = resident.swapped_bytes;
+  info.ballooned_bytes = reclaim.ballooned_bytes;
+  info.inflated_bytes = reclaim.inflated_bytes;
+  info.deflated_bytes = reclaim.deflated_bytes;
+  info.reported_bytes = reclaim.reported_bytes;
+  info.discard_calls = reclaim.discard_calls;
+  info.minor_faults = static_cast<uint64_t>(usage.ru_minflt);
+  info.major_faults = static_cast<uint64_t>(usage.ru_majflt);
+  return info;
 }
 
 Result<nlohmann::json> MachineService::processes() {

@@ -21,6 +21,9 @@ class MachineService final : public VmService {
   [[nodiscard]] Status stop() override;
   [[nodiscard]] Result<nlohmann::json> walk(const WalkRequest& request) override;
   [[nodiscard]] Result<nlohmann::json> processes() override;
+  [[nodiscard]] Result<BalloonInfo> balloon() override;
+  [[nodiscard]] Status set_balloon_target(uint64_t bytes) override;
+  [[nodiscard]] MemoryInfo memory() override;
 
  private:
   // Where our own guest keeps its process list; an error for every other guest.

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "vmm/control/json_text.h"
+#include "vmm/control/memory_routes.h"
 #include "vmm/control/numbers.h"
 
 namespace twofold {
@@ -109,11 +110,15 @@ struct Route {
   Response (*handle)(VmService&, const Request&);
 };
 
-constexpr std::array<Route, 4> kRoutes = {{
+constexpr std::array<Route, 8> kRoutes = {{
     {"GET", "/vm", false, false, get_vm},
     {"PUT", "/vm/state", false, true, put_state},
     {"GET", "/vm/walk", true, false, get_walk},
     {"GET", "/vm/processes", false, false, get_processes},
+    {"GET", "/vm/balloon", false, false, get_balloon},
+    {"PUT", "/vm/balloon", false, true, put_balloon},
+    {"GET", "/vm/memory", false, false, get_memory},
+    {"GET", "/metrics", false, false, get_metrics},
 }};
 
 }  // namespace

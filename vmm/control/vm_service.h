@@ -7,6 +7,8 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "vmm/base/address.h"
 #include "vmm/base/result.h"
@@ -40,6 +42,36 @@ struct WalkRequest {
   std::optional<uint32_t> vcpu;        // whose CR3 and CR4 count; vCPU 0 if unset
 };
 
+// What GET /vm/balloon tells. Bytes are bytes.
+struct BalloonInfo {
+  uint64_t target_bytes = 0;
+  uint64_t actual_bytes = 0;                                 // in the balloon, by the guest's word
+  uint64_t most_bytes = 0;                                   // that a target may be: the guest's memory
+  bool driver_ready = false;                                 // the guest has a driver for it
+  double seconds_since_progress = 0;                         // since the balloon's size or the target last changed
+  std::optional<double> seconds_since_statistics;            // none: the guest has sent none
+  std::vector<std::pair<std::string, uint64_t>> statistics;  // of the guest, by name
+  uint64_t inflate_requests = 0;
+  uint64_t deflate_requests = 0;
+  uint64_t report_requests = 0;
+  uint64_t bad_frames = 0;  // frame numbers that name no memory of the guest's
+};
+
+// What GET /vm/memory tells.
+struct MemoryInfo {
+  uint64_t promised_bytes = 0;
+  uint64_t resident_bytes = 0;   // that the host holds in memory for it
+  uint64_t huge_bytes = 0;       // of those, in huge pages
+  uint64_t swapped_bytes = 0;    // in the host's swap
+  uint64_t ballooned_bytes = 0;  // in the guest's balloon
+  uint64_t inflated_bytes = 0;   // these four since the VM was created
+  uint64_t deflated_bytes = 0;
+  uint64_t reported_bytes = 0;  // given up because the guest reported them as free
+  uint64_t discard_calls = 0;   // system calls that gave memory up
+  uint64_t minor_faults = 0;    // of the process that runs it, in the host
+  uint64_t major_faults = 0;
+};
+
 // Thread safety: the server calls these on its own thread, one at a time, while the guest runs on others. An
 // implementation guards what it shares with them. An error's text goes to the client as it is.
 class VmService {
@@ -64,6 +96,15 @@ class VmService {
   // The guest's processes: an array of objects with "pid", "name" and "cr3". Errors: the
   // guest is not one whose process table Twofold can read.
   [[nodiscard]] virtual Result<nlohmann::json> processes() = 0;
+
+  // Errors: the VM has no balloon.
+  [[nodiscard]] virtual Result<BalloonInfo> balloon() = 0;
+
+  // Asks the guest to have so many bytes in its balloon; returns at once. REQUIRES: bytes <= most_bytes. Errors: as
+  // above.
+  [[nodiscard]] virtual Status set_balloon_target(uint64_t bytes) = 0;
+
+  [[nodiscard]] virtual MemoryInfo memory() = 0;
 };
 
 // "created", "running", "paused", "stopped": the words of the API.

@@ -11,10 +11,15 @@ namespace twofold {
 
 namespace {
 
+// Disks come first, so that a disk's slot does not depend on what else there is.
+uint32_t virtio_devices(const MachineConfig& config) {
+  return static_cast<uint32_t>(config.disks.size()) + (config.balloon ? 1 : 0);
+}
+
 // The user's command line with the devices' announcements behind it, as QEMU's microvm has it.
 std::string full_cmdline(const MachineConfig& config) {
   std::string cmdline = config.cmdline;
-  for (uint32_t i = 0; i < config.disks.size(); ++i) {
+  for (uint32_t i = 0; i < virtio_devices(config); ++i) {
     if (!cmdline.empty()) cmdline += ' ';
     cmdline += VirtioSlot::announcement(i);
   }
@@ -26,8 +31,9 @@ Status check_config(const MachineConfig& config, const Kvm& kvm) {
   if (config.cpus == 0 || config.cpus > most) {
     return fail("cannot give the guest {} cpus: this build and this host's KVM allow 1 to {}", config.cpus, most);
   }
-  if (config.disks.size() > layout::kVirtioMmioMax) {
-    return fail("cannot attach {} disks: there are {} virtio slots", config.disks.size(), layout::kVirtioMmioMax);
+  if (virtio_devices(config) > layout::kVirtioMmioMax) {
+    return fail("cannot attach {} disks{}: there are {} virtio slots", config.disks.size(),
+                config.balloon ? " and a balloon" : "", layout::kVirtioMmioMax);
   }
   return {};
 }
@@ -95,10 +101,23 @@ Status Machine::plug_devices(const MachineConfig& config) {
         DiskImage::open(disk.path, disk.read_only ? DiskImage::Access::kReadOnly : DiskImage::Access::kReadWrite);
     if (!image) return pass_on(image);
     auto device = std::make_unique<VirtioBlk>(std::move(*image), fmt::format("vd{}", static_cast<char>('a' + i)));
-    auto slot = VirtioSlot::create(i, std::move(device), vm_, memory_, mmio_, loop_);
-    if (!slot) return pass_on(slot);
-    virtio_.push_back(std::move(*slot));
+    if (auto done = plug_virtio(std::move(device)); !done) return done;
   }
+  if (!config.balloon) return {};
+  auto device = std::make_unique<VirtioBalloon>(reclaim_, *config.balloon);
+  VirtioBalloon& balloon = *device;
+  if (auto done = plug_virtio(std::move(device)); !done) return done;
+  auto steering = Balloon::create(balloon, virtio_.back()->transport(), loop_);
+  if (!steering) return pass_on(steering);
+  balloon_ = std::move(*steering);
+  return {};
+}
+
+Status Machine::plug_virtio(std::unique_ptr<VirtioDevice> device) {
+  const auto index = static_cast<uint32_t>(virtio_.size());
+  auto slot = VirtioSlot::create(index, std::move(device), vm_, memory_, mmio_, loop_);
+  if (!slot) return pass_on(slot);
+  virtio_.push_back(std::move(*slot));
   return {};
 }
 

@@ -14,6 +14,7 @@
 #include "vmm/devices/bus.h"
 #include "vmm/devices/debug_exit.h"
 #include "vmm/kvm/kvm.h"
+#include "vmm/machine/balloon.h"
 #include "vmm/machine/console.h"
 #include "vmm/machine/event_loop.h"
 #include "vmm/machine/run_gate.h"
@@ -21,6 +22,7 @@
 #include "vmm/machine/vcpu_thread.h"
 #include "vmm/machine/virtio_slot.h"
 #include "vmm/memory/guest_memory.h"
+#include "vmm/memory/reclaim.h"
 
 namespace twofold {
 
@@ -36,6 +38,7 @@ struct MachineConfig {
   uint64_t memory_bytes = 0;
   uint32_t cpus = 1;
   std::vector<DiskConfig> disks;
+  std::optional<BalloonConfig> balloon;  // none: no such device
   ConsoleTarget console;
 };
 
@@ -87,10 +90,15 @@ class Machine {
   [[nodiscard]] const Bus& mmio() const { return mmio_; }
   [[nodiscard]] const std::vector<std::unique_ptr<VirtioSlot>>& virtio() const { return virtio_; }
   [[nodiscard]] const Uart16550& uart() const { return console_->uart(); }
+  [[nodiscard]] const Reclaim& reclaim() const { return reclaim_; }
+
+  // The balloon's steering; null if the guest has none. Safe in any thread while run() goes on.
+  [[nodiscard]] Balloon* balloon() { return balloon_.get(); }
 
  private:
   Machine(Vm vm, GuestMemory memory, EventLoop loop, uint32_t cpus);
   Status plug_devices(const MachineConfig& config);
+  Status plug_virtio(std::unique_ptr<VirtioDevice> device);
   Status create_vcpus(const Kvm& kvm, uint32_t count);
   void kick_all();
   void on_death(const Vcpu& vcpu, StopReason reason);
@@ -98,6 +106,7 @@ class Machine {
 
   // Order of destruction matters: vCPU threads end first, then what they call, then the VM, then its memory.
   GuestMemory memory_;
+  Reclaim reclaim_{memory_};
   Vm vm_;
   EventLoop loop_;
   BootState boot_;
@@ -106,6 +115,7 @@ class Machine {
   std::unique_ptr<Console> console_;
   std::unique_ptr<DebugExit> debug_exit_;
   std::vector<std::unique_ptr<VirtioSlot>> virtio_;
+  std::unique_ptr<Balloon> balloon_;  // steers one of virtio_
   RunGate gate_;
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // immutable once run() has begun
 

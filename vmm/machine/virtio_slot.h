@@ -28,6 +28,7 @@ class VirtioSlot {
 
   [[nodiscard]] const VirtioDevice& device() const { return *device_; }
   [[nodiscard]] const MmioTransport& transport() const { return *transport_; }
+  [[nodiscard]] MmioTransport& transport() { return *transport_; }
 
  private:
   VirtioSlot() = default;

@@ -1,4 +1,4 @@
-// How much of a guest's RAM the host holds in memory.
+// How much of a guest's RAM the host holds, and how.
 #pragma once
 
 #include <cstdint>
@@ -7,9 +7,14 @@
 
 namespace twofold {
 
-// Bytes of guest RAM that are present in the host's page table for it, by the kernel's word (mincore would count the
-// swap cache, too). 0 where /proc does not tell. Walks /proc/self/smaps: milliseconds, not for hot paths. Safe in any
-// thread.
-[[nodiscard]] uint64_t resident_bytes(const GuestMemory& memory);
+struct ResidentMemory {
+  uint64_t resident_bytes = 0;  // present in the host's page table for the guest's RAM
+  uint64_t huge_bytes = 0;      // of those, in huge pages
+  uint64_t swapped_bytes = 0;   // in the host's swap
+};
+
+// By the kernel's word for the mapping of guest RAM (mincore would count the swap cache, too). Zeros where /proc does
+// not tell. Walks /proc/self/smaps: milliseconds, not for hot paths. Safe in any thread.
+[[nodiscard]] ResidentMemory resident_memory(const GuestMemory& memory);
 
 }  // namespace twofold

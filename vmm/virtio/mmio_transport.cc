@@ -244,11 +244,26 @@ MmioTransport::QueueSlot* MmioTransport::selected() {
   return queue_sel_ < queues_.size() ? &queues_[queue_sel_] : nullptr;
 }
 
+bool MmioTransport::is_live_locked(uint32_t queue) const {
+  constexpr uint32_t kBad = VIRTIO_CONFIG_S_NEEDS_RESET | VIRTIO_CONFIG_S_FAILED;
+  const bool live = (status_ & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && (status_ & kBad) == 0;
+  return live && queue < queues_.size() && queues_[queue].queue.ready();
+}
+
+bool MmioTransport::is_live(uint32_t queue) {
+  const std::lock_guard lock(mutex_);
+  return is_live_locked(queue);
+}
+
+void MmioTransport::with_lock(const std::function<void()>& action) {
+  const std::lock_guard lock(mutex_);
+  action();
+}
+
 bool MmioTransport::notify(uint32_t queue) {
   const std::lock_guard lock(mutex_);
   if ((status_ & VIRTIO_CONFIG_S_NEEDS_RESET) != 0) return false;
-  const bool live = (status_ & VIRTIO_CONFIG_S_DRIVER_OK) != 0 && (status_ & VIRTIO_CONFIG_S_FAILED) == 0;
-  if (!live || queue >= queues_.size() || !queues_[queue].queue.ready()) {
+  if (!is_live_locked(queue)) {
     driver_error("notified a queue that is not in use");
     return false;
   }

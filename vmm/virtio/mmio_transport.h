@@ -55,10 +55,18 @@ class MmioTransport final : public BusDevice {
   // up, and tells a driver that is there.
   void update_config(const std::function<void()>& change);
 
+  // Runs `action` with the lock held: for a look at the device, or a change that no driver need be told of.
+  void with_lock(const std::function<void()>& action);
+
+  // Whether a driver has set up `queue` and may be answered in it: notify() would process it. Any index is safe.
+  [[nodiscard]] bool is_live(uint32_t queue);
+
   [[nodiscard]] uint32_t queue_count() const { return static_cast<uint32_t>(queues_.size()); }
   [[nodiscard]] VirtioStats stats() const;
 
  private:
+  [[nodiscard]] bool is_live_locked(uint32_t queue) const;  // REQUIRES mutex_
+
   // A queue, and what the driver wrote about it before it said QueueReady.
   struct QueueSlot {
     uint16_t max_size;

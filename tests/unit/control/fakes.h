@@ -51,6 +51,38 @@ class FakeVm final : public VmService {
     return nlohmann::json::array({{{"pid", 1}, {"name", process_name}}});
   }
 
+  Result<BalloonInfo> balloon() override {
+    const std::scoped_lock lock(mutex_);
+    calls_.emplace_back("balloon");
+    if (!has_balloon) return fail("'fake' has no balloon");
+    BalloonInfo info;
+    info.target_bytes = target_;
+    info.actual_bytes = 4096;
+    info.most_bytes = 64 << 20;
+    info.driver_ready = true;
+    info.seconds_since_progress = 0.5;
+    info.seconds_since_statistics = 0.25;
+    info.statistics = {{"free_bytes", 1 << 20}, {"major_faults", 7}};
+    return info;
+  }
+  Status set_balloon_target(uint64_t bytes) override {
+    const std::scoped_lock lock(mutex_);
+    calls_.emplace_back("set_balloon_target");
+    if (!has_balloon) return fail("'fake' has no balloon");
+    changes_.push_back("balloon " + std::to_string(bytes));
+    target_ = bytes;
+    return {};
+  }
+  MemoryInfo memory() override {
+    const std::scoped_lock lock(mutex_);
+    calls_.emplace_back("memory");
+    MemoryInfo info;
+    info.promised_bytes = 64 << 20;
+    info.resident_bytes = 3 << 20;
+    info.ballooned_bytes = 8192;
+    return info;
+  }
+
   // What changed the VM, in order: "pause", "resume", "stop".
   std::vector<std::string> changes() {
     const std::scoped_lock lock(mutex_);
@@ -67,6 +99,7 @@ class FakeVm final : public VmService {
 
   // Set before anybody asks.
   std::string refusal;
+  bool has_balloon = true;
   std::string kernel = "kernel.elf";
   std::string process_name = "init";
   std::chrono::milliseconds slowness{0};
@@ -84,6 +117,7 @@ class FakeVm final : public VmService {
 
   std::mutex mutex_;  // guards all below
   VmState state_ = VmState::kRunning;
+  uint64_t target_ = 0;
   std::vector<std::string> calls_;
   std::vector<std::string> changes_;
   WalkRequest walked_;

@@ -1,0 +1,133 @@
+#include "vmm/memory/reclaim.h"
+
+#include <gtest/gtest.h>
+#include <sys/mman.h>
+
+#include <cstring>
+#include <random>
+
+#include "vmm/base/size.h"
+#include "vmm/memory/resident.h"
+
+namespace twofold {
+namespace {
+
+constexpr uint64_t kBytes = 32 * MiB;
+constexpr uint64_t kFrames = kBytes / kPageSize;
+
+class ReclaimTest : public ::testing::Test {
+ protected:
+  void fill(uint64_t first, uint64_t count, int byte) {
+    std::memset(memory_.hva_base() + first * kPageSize, byte, count * kPageSize);
+  }
+  [[nodiscard]] bool holds(uint64_t frame, int byte) const {
+    const std::byte* page = memory_.hva_base() + frame * kPageSize;
+    for (uint64_t i = 0; i < kPageSize; ++i) {
+      if (page[i] != static_cast<std::byte>(byte)) return false;
+    }
+    return true;
+  }
+  void inflate(FrameRun run) { reclaim_.inflate(std::span(&run, 1)); }
+  void deflate(FrameRun run) { reclaim_.deflate(std::span(&run, 1)); }
+
+  GuestMemory memory_ = GuestMemory::create(kBytes, 16 * MiB).value();  // in two ranges
+  Reclaim reclaim_{memory_};
+};
+
+TEST_F(ReclaimTest, KnowsTheFrameOfAnAddressInEitherRange) {
+  EXPECT_EQ(reclaim_.frame_count(), kFrames);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{0}), 0u);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{0x5123}), 5u);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{16 * MiB - 1}), 16 * MiB / kPageSize - 1);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{16 * MiB}), std::nullopt) << "the hole";
+  EXPECT_EQ(reclaim_.frame_of(Gpa{4 * GiB}), 16 * MiB / kPageSize);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{4 * GiB + 16 * MiB}), std::nullopt);
+  EXPECT_EQ(reclaim_.frame_of(Gpa{UINT64_MAX}), std::nullopt);
+}
+
+TEST_F(ReclaimTest, OnlyWholeFramesOfABufferCount) {
+  const std::byte* base = memory_.hva_base();
+  EXPECT_EQ(reclaim_.whole_frames({base + kPageSize, 2 * kPageSize}), (FrameRun{1, 2}));
+  EXPECT_EQ(reclaim_.whole_frames({base + 1, 3 * kPageSize}), (FrameRun{1, 2}));
+  EXPECT_EQ(reclaim_.whole_frames({base + 1, kPageSize}).count, 0u);
+  EXPECT_EQ(reclaim_.whole_frames({base + 1, 2 * kPageSize - 2}).count, 0u);
+}
+
+TEST_F(ReclaimTest, InflatingGivesTheMemoryBackAndShowsZeros) {
+  fill(0, kFrames, 0x5a);
+  const uint64_t before = resident_memory(memory_).resident_bytes;
+  EXPECT_GE(before, kBytes);
+  inflate({100, 2000});
+  const uint64_t after = resident_memory(memory_).resident_bytes;
+  EXPECT_EQ(before - after, 2000 * kPageSize);
+  EXPECT_TRUE(holds(99, 0x5a));
+  EXPECT_TRUE(holds(2100, 0x5a));
+  EXPECT_EQ(reclaim_.state(100), FrameState::kBallooned);
+  EXPECT_EQ(reclaim_.state(2100), FrameState::kOwn);
+  for (uint64_t frame = 100; frame < 2100; frame += 37) EXPECT_TRUE(holds(frame, 0));
+  const ReclaimStats stats = reclaim_.stats();
+  EXPECT_EQ(stats.ballooned_bytes, 2000 * kPageSize);
+  EXPECT_EQ(stats.inflated_bytes, 2000 * kPageSize);
+  EXPECT_EQ(stats.discard_calls, 1u) << "a run is one system call";
+  EXPECT_EQ(stats.failed_bytes, 0u);
+}
+
+TEST_F(ReclaimTest, WhatIsNamedBeyondTheEndIsCut) {
+  inflate({kFrames - 1, 1000});
+  EXPECT_EQ(reclaim_.stats().ballooned_bytes, kPageSize);
+  inflate({kFrames, 5});
+  inflate({UINT64_MAX / 2, 5});
+  deflate({kFrames + 7, 5});
+  EXPECT_EQ(reclaim_.stats().ballooned_bytes, kPageSize);
+}
+
+TEST_F(ReclaimTest, ReportedFramesAreDiscardedAndStayTheGuests) {
+  fill(10, 10, 0x5a);
+  const FrameRun run{12, 4};
+  reclaim_.discard_free(std::span(&run, 1));
+  EXPECT_EQ(reclaim_.state(12), FrameState::kOwn);
+  EXPECT_TRUE(holds(12, 0));
+  EXPECT_TRUE(holds(16, 0x5a));
+  EXPECT_EQ(reclaim_.stats().reported_bytes, 4 * kPageSize);
+  EXPECT_EQ(reclaim_.stats().ballooned_bytes, 0u);
+}
+
+// Any order of inflating, deflating, reporting and writing, against a model of what each frame holds.
+TEST_F(ReclaimTest, AnyOrderOfThingsKeepsTheModel) {
+  std::mt19937 random(3);
+  std::vector<int> content(kFrames, 0);
+  std::vector<bool> ballooned(kFrames, false);
+  for (int turn = 0; turn < 1500; ++turn) {
+    const FrameRun run{random() % kFrames, 1 + random() % 64};
+    const uint64_t end = std::min(run.end(), kFrames);
+    switch (random() % 4) {
+      case 0:
+        inflate(run);
+        for (uint64_t i = run.first; i < end; ++i) content[i] = 0, ballooned[i] = true;
+        break;
+      case 1:
+        deflate(run);
+        for (uint64_t i = run.first; i < end; ++i) ballooned[i] = false;
+        break;
+      case 2:
+        reclaim_.discard_free(std::span(&run, 1));
+        for (uint64_t i = run.first; i < end; ++i) content[i] = 0;
+        break;
+      default: {
+        const int byte = 1 + static_cast<int>(random() % 255);
+        fill(run.first, end - run.first, byte);
+        for (uint64_t i = run.first; i < end; ++i) content[i] = byte;
+      }
+    }
+  }
+  uint64_t in_balloon = 0;
+  for (uint64_t i = 0; i < kFrames; ++i) {
+    EXPECT_TRUE(holds(i, content[i])) << i;
+    EXPECT_EQ(reclaim_.state(i) == FrameState::kBallooned, ballooned[i]) << i;
+    in_balloon += ballooned[i] ? kPageSize : 0;
+  }
+  EXPECT_EQ(reclaim_.stats().ballooned_bytes, in_balloon);
+}
+
+}  // namespace
+}  // namespace twofold

@@ -1,0 +1,116 @@
+#include "vmm/memory/reclaim.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+
+#include "vmm/base/size.h"
+
+namespace twofold {
+
+namespace {
+
+constexpr uint64_t kHugeBytes = 2 * MiB;
+constexpr uint64_t kFramesPerHuge = kHugeBytes / kPageSize;
+
+}  // namespace
+
+Reclaim::Reclaim(const GuestMemory& memory)
+    : memory_(memory), frame_count_(memory.bytes() / kPageSize), ballooned_(frame_count_) {
+  // Areas as the host's huge pages lie: by address, not by offset.
+  const auto base = reinterpret_cast<uint64_t>(memory.hva_base());
+  split_.resize((base % kHugeBytes + memory.bytes() + kHugeBytes - 1) / kHugeBytes);
+}
+
+std::optional<uint64_t> Reclaim::frame_of(Gpa gpa) const {
+  for (const RamRange& range : memory_.ranges()) {
+    if (gpa >= range.base && gpa < range.end()) return (gpa.value - range.base.value + range.offset) / kPageSize;
+  }
+  return std::nullopt;
+}
+
+FrameRun Reclaim::whole_frames(std::span<const std::byte> buffer) const {
+  const auto begin = static_cast<uint64_t>(buffer.data() - memory_.hva_base());
+  const uint64_t first = (begin + kPageSize - 1) / kPageSize;
+  const uint64_t end = (begin + buffer.size()) / kPageSize;
+  return {first, end > first ? end - first : 0};
+}
+
+FrameRun Reclaim::cut(FrameRun run) const {
+  if (run.first >= frame_count_) return {};
+  return {run.first, std::min(run.count, frame_count_ - run.first)};
+}
+
+void Reclaim::inflate(std::span<const FrameRun> runs) {
+  const std::lock_guard lock(mutex_);
+  for (const FrameRun& given : runs) {
+    const FrameRun run = cut(given);
+    if (run.count == 0) continue;
+    stats_.inflated_bytes += discard(run);
+    for (uint64_t frame = run.first; frame < run.end(); ++frame) {
+      if (!ballooned_[frame]) stats_.ballooned_bytes += kPageSize;
+      ballooned_[frame] = true;
+    }
+  }
+}
+
+void Reclaim::deflate(std::span<const FrameRun> runs) {
+  const std::lock_guard lock(mutex_);
+  for (const FrameRun& given : runs) {
+    const FrameRun run = cut(given);
+    for (uint64_t frame = run.first; frame < run.end(); ++frame) {
+      if (!ballooned_[frame]) continue;
+      ballooned_[frame] = false;
+      stats_.ballooned_bytes -= kPageSize;
+      stats_.deflated_bytes += kPageSize;
+    }
+  }
+}
+
+void Reclaim::discard_free(std::span<const FrameRun> runs) {
+  const std::lock_guard lock(mutex_);
+  for (const FrameRun& given : runs) {
+    const FrameRun run = cut(given);
+    if (run.count > 0) stats_.reported_bytes += discard(run);
+  }
+}
+
+// Private anonymous memory: MADV_DONTNEED frees the frames and shows zeros afterwards (madvise(2)). Returns the bytes.
+uint64_t Reclaim::discard(FrameRun run) {
+  std::byte* const begin = memory_.hva_base() + run.first * kPageSize;
+  const uint64_t bytes = run.count * kPageSize;
+  // A huge page of which a part is given up keeps all of its memory until it is split, and nothing splits it soon.
+  const auto address = reinterpret_cast<uint64_t>(begin);
+  if (address % kHugeBytes != 0) split_huge_page(address);
+  if ((address + bytes) % kHugeBytes != 0) split_huge_page(address + bytes - kPageSize);
+  ++stats_.discard_calls;
+  if (::madvise(begin, bytes, MADV_DONTNEED) == 0) return bytes;
+  stats_.failed_bytes += bytes;
+  return 0;
+}
+
+// Splits the huge page around `address`, if there is one: MADV_COLD on a part of it does that as a side effect, which
+// is what the kernel promises for a range that cuts a huge page.
+void Reclaim::split_huge_page(uint64_t address) {
+  const auto base = reinterpret_cast<uint64_t>(memory_.hva_base());
+  const uint64_t area = address / kHugeBytes - base / kHugeBytes;
+  if (split_[area]) return;
+  // From the first hole on: or the kernel would, in its own time, make one huge page of what is left, and fill the
+  // hole.
+  if (stats_.split_calls == 0) (void)::madvise(memory_.hva_base(), memory_.bytes(), MADV_NOHUGEPAGE);
+  split_[area] = true;
+  ++stats_.split_calls;
+  (void)::madvise(reinterpret_cast<void*>(address), kPageSize, MADV_COLD);  // EINVAL before 5.4: then only later
+}
+
+FrameState Reclaim::state(uint64_t frame) const {
+  const std::lock_guard lock(mutex_);
+  return frame < frame_count_ && ballooned_[frame] ? FrameState::kBallooned : FrameState::kOwn;
+}
+
+ReclaimStats Reclaim::stats() const {
+  const std::lock_guard lock(mutex_);
+  return stats_;
+}
+
+}  // namespace twofold
