@@ -10,4 +10,11 @@ bool PfnBatch::add(uint32_t pfn) {
   return true;
 }
 
+uint32_t PfnBatch::at(size_t index) const {
+  const uint8_t* from = bytes_ + index * sizeof(uint32_t);
+  uint32_t pfn = 0;
+  for (size_t i = 0; i < sizeof pfn; ++i) pfn |= static_cast<uint32_t>(from[i]) << (8 * i);
+  return pfn;
+}
+
 }  // namespace balloon

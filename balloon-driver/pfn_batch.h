@@ -21,6 +21,9 @@ class PfnBatch {
   [[nodiscard]] bool full() const { return count_ == kMaxPfnsPerRequest; }
   [[nodiscard]] size_t count() const { return count_; }
 
+  // REQUIRES: index < count()
+  [[nodiscard]] uint32_t at(size_t index) const;
+
   // The bytes to hand to the device: bytes() of them from data(), little endian. Valid until the next add() or clear().
   [[nodiscard]] const uint8_t* data() const { return bytes_; }
   [[nodiscard]] size_t bytes() const { return count_ * sizeof(uint32_t); }

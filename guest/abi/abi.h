@@ -102,9 +102,12 @@ struct MemStat {
   uint32_t dropped;          // clean pages that it gave up without a write
   uint32_t stalls;           // times that a process had to reclaim by itself
   uint32_t oom_kills;
-  uint32_t free_min;   // watermarks: at min programs reclaim by themselves, …
-  uint32_t free_low;   // … below low the reclaim thread wakes, …
-  uint32_t free_high;  // … and works until high
+  uint32_t free_min;     // watermarks: at min programs reclaim by themselves, …
+  uint32_t free_low;     // … below low the reclaim thread wakes, …
+  uint32_t free_high;    // … and works until high
+  uint32_t balloon;      // frames in the hypervisor's balloon
+  uint32_t balloon_oom;  // frames taken back from it because there were no others, ever
+  uint32_t reported;     // free frames that the hypervisor was told of, ever
 };
 
 enum ProcState : uint32_t { kProcUnused, kProcEmbryo, kProcSleeping, kProcRunnable, kProcRunning, kProcZombie };
@@ -163,6 +166,6 @@ struct InspectTable {
   InspectEntry entries[kMaxProcs];
 };
 
-static_assert(sizeof(Dirent) == 64 && sizeof(ProcInfo) == 44 && sizeof(InspectEntry) == 24 && sizeof(MemStat) == 112);
+static_assert(sizeof(Dirent) == 64 && sizeof(ProcInfo) == 44 && sizeof(InspectEntry) == 24 && sizeof(MemStat) == 124);
 
 }  // namespace guest_abi

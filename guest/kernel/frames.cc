@@ -11,17 +11,40 @@ constexpr uint32_t kMinimumFrames = 256;  // besides kernel, initrd and frame ta
 Frame* table = nullptr;  // by frame number; an entry is valid once the frame was handed out
 uint32_t free_list = kNoFrame;
 uint32_t kept_back = 0;
+uint32_t unreported = 0;
 constinit uint32_t counts[kUseCount]{};  // by Use; kKernel without what was taken for good
 
 uint32_t& count_of(Use use) {
   return counts[static_cast<uint32_t>(use)];
 }
 
+void link_free(uint32_t number, bool reported) {
+  Frame& frame = table[number];
+  frame = {};
+  frame.use = static_cast<uint32_t>(Use::kFree);
+  frame.reported = reported ? 1 : 0;
+  frame.next = free_list;
+  if (free_list != kNoFrame) table[free_list].previous = number;
+  free_list = number;
+  if (!reported) ++unreported;
+}
+
+void unlink_free(uint32_t number) {
+  const Frame& frame = table[number];
+  if (frame.previous != kNoFrame) {
+    table[frame.previous].next = frame.next;
+  } else {
+    free_list = frame.next;
+  }
+  if (frame.next != kNoFrame) table[frame.next].previous = frame.previous;
+  if (frame.reported == 0) --unreported;
+}
+
 // A frame number, or kNoFrame.
 uint32_t take_frame() {
   if (free_list == kNoFrame) return ram::hand_out();
   const uint32_t number = free_list;
-  free_list = table[number].next;
+  unlink_free(number);
   return number;
 }
 
@@ -64,13 +87,25 @@ uint8_t* allocate_zeroed(Use use) {
 }
 
 void free(PhysAddr address) {
-  Frame& frame = entry(address);
-  --count_of(use_of(frame));
+  --count_of(use_of(entry(address)));
   memset(to_virtual(page_round_down(address)), kJunk, kPageSize);
-  frame = {};
-  frame.use = static_cast<uint32_t>(Use::kFree);
-  frame.next = free_list;
-  free_list = number_of(address);
+  link_free(number_of(address), false);
+}
+
+void free_untouched(uint32_t number, bool reported) {
+  --count_of(use_of(entry(address_of(number))));
+  link_free(number, reported);
+}
+
+void set_aside(uint32_t number) {
+  unlink_free(number);
+  table[number] = {};
+  table[number].use = static_cast<uint32_t>(Use::kReporting);
+  ++count_of(Use::kReporting);
+}
+
+uint32_t unreported_count() {
+  return unreported;
 }
 
 Frame& entry(PhysAddr address) {

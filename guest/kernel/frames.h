@@ -26,13 +26,14 @@ using ram::kNoFrame;
 struct Frame {
   uint32_t next : 20;        // frame numbers: of the free list, or of the page queue
   uint32_t references : 12;  // a user page: the PTEs that map it; else 1
-  uint32_t previous : 20;    // page queue
+  uint32_t previous : 20;    // the same
   uint32_t use : 4;          // frames::Use
   uint32_t busy : 1;         // a disk reads or writes it
   uint32_t loading : 1;      // busy, and its content is not there yet
   uint32_t ahead : 1;        // read ahead of its need, and not needed yet
   uint32_t young : 1;        // not mapped yet since it was read: no victim at first sight
-  uint32_t unused : 4;
+  uint32_t reported : 1;     // free, and the hypervisor knows
+  uint32_t unused : 3;
   uint32_t page;  // virtual page number: where all that map it map it
   uint32_t slot;  // that the disk has a copy in, or is to have; 0: none
 };
@@ -40,8 +41,9 @@ static_assert(sizeof(Frame) == 16);
 
 namespace frames {
 
-enum class Use : uint8_t { kNone, kFree, kKernel, kPageTable, kUser, kCache };
-constexpr uint32_t kUseCount = 6;
+// kReporting: free, and set aside while the hypervisor is told so.
+enum class Use : uint8_t { kNone, kFree, kKernel, kPageTable, kUser, kCache, kBalloon, kReporting };
+constexpr uint32_t kUseCount = 8;
 
 constexpr uint8_t kJunk = 0x01;
 
@@ -58,6 +60,15 @@ uint32_t reserve();
 
 // Frees a frame in use. Panics on one that is not (freed twice).
 void free(PhysAddr address);
+
+// The same without a touch of what is in it: for a frame that has no memory behind it just now.
+void free_untouched(uint32_t number, bool reported);
+
+// Takes a free frame out of the others' reach, for kReporting.
+void set_aside(uint32_t number);
+
+// Free frames that the hypervisor does not know of: used once, and not reported since.
+uint32_t unreported_count();
 
 // The entry of a frame in use; panics if it is not.
 Frame& entry(PhysAddr address);

@@ -1,4 +1,5 @@
 // Where C++ begins: builds the kernel up, layer by layer, and ends as the boot processor's idle loop.
+#include "guest/kernel/balloon.h"
 #include "guest/kernel/boot_info.h"
 #include "guest/kernel/cmdline.h"
 #include "guest/kernel/console.h"
@@ -79,6 +80,7 @@ extern "C" [[noreturn]] void kernel_main(PhysAddr start_info) {
   open_console(platform);
   disks::init(platform);
   swap::init();
+  balloon::init(platform);
 
   initrd::init(ram::initrd_data(), ram::initrd_size());
   add_devices();
@@ -88,6 +90,7 @@ extern "C" [[noreturn]] void kernel_main(PhysAddr start_info) {
   die_if_told();
   create_first_process();
   reclaim::start();
+  balloon::start();
   timer::start();
   idle_loop();
 }

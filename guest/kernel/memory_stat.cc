@@ -1,5 +1,6 @@
 #include "guest/kernel/memory_stat.h"
 
+#include "guest/kernel/balloon.h"
 #include "guest/kernel/frames.h"
 #include "guest/kernel/oom.h"
 #include "guest/kernel/page_queue.h"
@@ -59,6 +60,9 @@ guest_abi::MemStat memory_stat() {
   stat.dropped = reclaim::counts().dropped;
   stat.stalls = reclaim::counts().stalls;
   stat.oom_kills = oom::kills();
+  stat.balloon = frames::in_use(frames::Use::kBalloon);
+  stat.balloon_oom = balloon::counts().oom_pages;
+  stat.reported = balloon::counts().reported;
   stat.free_min = reclaim::watermarks().min;
   stat.free_low = reclaim::watermarks().low;
   stat.free_high = reclaim::watermarks().high;

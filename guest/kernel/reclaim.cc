@@ -1,5 +1,6 @@
 #include "guest/kernel/reclaim.h"
 
+#include "guest/kernel/balloon.h"
 #include "guest/kernel/disk.h"
 #include "guest/kernel/frames.h"
 #include "guest/kernel/oom.h"
@@ -165,9 +166,21 @@ bool make_room(uint32_t pages) {
       if (!sleep_ticks(1)) return false;
     } else if (!is_hopeless(fruitless)) {
       if (!try_once(wanted, &fruitless)) return false;
+    } else if (balloon::give_back_for_oom()) {
+      fruitless = 0;
+      if (!sleep_on(balloon::channel())) return false;
     } else if (!oom::kill_largest()) {
       return false;
     }
+  }
+  return true;
+}
+
+bool make_room_gently(uint32_t pages) {
+  const uint32_t wanted = marks.low + pages;
+  uint32_t fruitless = 0;
+  while (frames::free_count() < wanted) {
+    if (is_hopeless(fruitless) || !try_once(wanted, &fruitless)) return false;
   }
   return true;
 }

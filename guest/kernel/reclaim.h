@@ -31,6 +31,9 @@ void notice_allocation();
 // is nothing to be had.
 [[nodiscard]] bool make_room(uint32_t pages);
 
+// The same for the balloon: leaves `low` frames free, and kills nobody. False if nothing is to be had just now.
+[[nodiscard]] bool make_room_gently(uint32_t pages);
+
 // Since boot.
 struct Counts {
   uint32_t examined;  // pages looked at

@@ -156,6 +156,10 @@ uint32_t VirtioMmio::read_config(uint32_t offset) const {
   return reg(kConfig + offset);
 }
 
+void VirtioMmio::write_config(uint32_t offset, uint32_t value) {
+  reg(kConfig + offset) = value;
+}
+
 void VirtioMmio::notify(uint32_t queue_index) {
   reg(kQueueNotify) = queue_index;
 }

@@ -34,6 +34,7 @@ class VirtioMmio {
   void give_up();
 
   [[nodiscard]] uint32_t read_config(uint32_t offset) const;
+  void write_config(uint32_t offset, uint32_t value);
 
   void notify(uint32_t queue_index);
 

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   print_row("user", stat.user, "frames that processes map, each counted once");
   print_row("shared", stat.user_shared, "of those, mapped more than once: copy-on-write");
   print_row("cache", stat.cache, "frames in the swap cache that nobody maps");
+  print_row("balloon", stat.balloon, "frames that the hypervisor has taken by its balloon");
   print_row("swap", stat.swap_total, stat.swap_total == 0 ? "none: boot with swap=vdb" : "all of the swap disk");
   print_row("swap used", stat.swap_used, "");
   ulib::print(
