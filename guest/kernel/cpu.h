@@ -40,8 +40,11 @@ struct Cpu {
   bool started;
   bool idle;  // halted or about to be; whoever clears it sees to an interrupt. Read without the lock by its own CPU
   bool need_reschedule;  // the running process has used up its tick
-  bool flush_wanted;     // by tlb::flush() of another; atomic
-  Process* current;      // null while idle
+  // Flushes of its translations that others have asked for, counted by who holds the lock; and how many of these it has
+  // done. Both atomic: tlb.cc.
+  uint32_t flushes_wanted;
+  uint32_t flushes_done;
+  Process* current;  // null while idle
   Context* idle_context;
   uint64_t gdt[6];
   TaskState tss;

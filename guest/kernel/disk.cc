@@ -45,13 +45,15 @@ bool Disk::start(const Platform& platform) {
   if (!irq::install(platform, transport_.irq(), handler, this)) return false;
   // A smaller queue has fewer requests in flight, so that each finds its descriptors.
   const uint32_t fit = min(kRequests, queue_.size() / (DiskRequest::kMaxPages + 2));
+  if (fit < 2) return false;  // one to read while another writes
   for (uint32_t i = 0; i < fit; ++i) give_back(&requests_[i]);
+  kept_for_reads_ = min(kMostKeptForReads, fit / 2);
   transport_.start();
-  return fit > 0;
+  return true;
 }
 
 DiskRequest* Disk::take_request(bool write) {
-  if (pool_size_ <= (write ? kKeptForReads : 0)) return nullptr;
+  if (pool_size_ <= (write ? kept_for_reads_ : 0)) return nullptr;
   DiskRequest* const request = pool_;
   pool_ = request->next;
   --pool_size_;

@@ -49,8 +49,8 @@ class Disk {
   [[nodiscard]] uint64_t sectors() const { return sectors_; }
   [[nodiscard]] bool read_only() const { return read_only_; }
 
-  // A request to fill and to submit; null if all are in flight. Writes leave kKeptForReads of them alone: a process
-  // that waits for its page must not wait for a queue of pages on their way out.
+  // A request to fill and to submit; null if all are in flight. Writes leave some of them alone: a process that waits
+  // for its page must not wait for a queue of pages on their way out.
   DiskRequest* take_request(bool write);
   void give_back(DiskRequest* request);
 
@@ -63,7 +63,7 @@ class Disk {
 
  private:
   static constexpr uint32_t kRequests = Virtqueue::kMaxSize / (DiskRequest::kMaxPages + 2);
-  static constexpr uint32_t kKeptForReads = 4;
+  static constexpr uint32_t kMostKeptForReads = 4;
 
   bool start(const Platform& platform);
   void on_interrupt();
@@ -76,6 +76,7 @@ class Disk {
   bool submitted_ = false;  // something that the device was not shown yet
   DiskRequest* pool_ = nullptr;
   uint32_t pool_size_ = 0;
+  uint32_t kept_for_reads_ = 0;
   DiskRequest requests_[kRequests] = {};
 };
 

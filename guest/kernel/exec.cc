@@ -59,7 +59,10 @@ int32_t replace_program(Process& process, const char* path, Arguments& arguments
   if (node->type != guest_abi::kFileRegular) return -guest_abi::kENoexec;
 
   AddressSpace space;
-  if (!space.create()) return -guest_abi::kENomem;
+  // What exec_process has made room for may be gone: it has slept over the arguments.
+  while (!space.create()) {
+    if (!reclaim::make_room(1)) return -guest_abi::kENomem;
+  }
   UserAddr entry = 0;
   UserAddr stack_pointer = 0;
   int32_t error = load_elf(space, node->data, node->size, &entry);

@@ -10,20 +10,26 @@ namespace {
 
 uint32_t killed_count = 0;
 
+// Pages, in memory or on the disk, that its end would set free.
+uint32_t size_of(const Process& process) {
+  return process.space.resident_pages() + process.space.swapped_pages() + process.space.page_tables();
+}
+
 }  // namespace
 
 bool kill_largest() {
-  Process* largest = nullptr;
-  for (Process& process : processes) {
-    if (!may_be_killed(process)) continue;
-    if (largest == nullptr || process.space.resident_pages() > largest->space.resident_pages()) largest = &process;
+  const Process* largest = nullptr;
+  for (const Process& process : processes) {
+    if (!may_be_killed(process) || process.leader || !process.space.exists()) continue;
+    if (largest == nullptr || size_of(process) > size_of(*largest)) largest = &process;
   }
   if (largest == nullptr) return false;
   ++killed_count;
+  const AddressSpace& space = largest->space;
   kprintf(
-      "out of memory: killed pid %d (%s), the largest, with %u KiB resident and %u KiB swapped out; "
-      "%u KiB free, swap %u of %u KiB used\n",
-      largest->pid, largest->name, largest->space.resident_pages() * 4, largest->space.swapped_pages() * 4,
+      "out of memory: killed pid %d (%s), the largest, with %u KiB resident, %u KiB swapped out and %u KiB of page "
+      "tables; %u KiB free, swap %u of %u KiB used\n",
+      largest->pid, largest->name, space.resident_pages() * 4, space.swapped_pages() * 4, space.page_tables() * 4,
       frames::free_count() * 4, swap::used() * 4, swap::total() * 4);
   kill_process(largest->pid);
   return true;

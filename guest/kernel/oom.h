@@ -7,8 +7,8 @@
 
 namespace twofold::kernel::oom {
 
-// Kills the process with the most resident pages, and says so. The kernel's own threads and the first process are
-// spared. False if there is nobody to kill.
+// Kills the process that has the most pages, resident, swapped out and page tables, and says so. Spared are the first
+// process, the shells that it has started, and the kernel's own threads. False if there is nobody to kill.
 bool kill_largest();
 
 // Whether a process has been killed that still has its memory.

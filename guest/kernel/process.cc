@@ -130,6 +130,7 @@ int32_t fork_process() {
     return -guest_abi::kENomem;
   }
   child->parent = &parent;
+  child->leader = &parent == first_process;
   child->user_frame() = parent.user_frame();
   child->user_frame().eax = 0;
   for (uint32_t i = 0; i < guest_abi::kMaxFiles; ++i) {
@@ -193,7 +194,7 @@ int32_t kill_process(int32_t pid) {
 
 void kill_foreground() {
   for (const Process& process : processes) {
-    if (!may_be_killed(process) || process.parent == first_process) continue;
+    if (!may_be_killed(process) || process.leader) continue;
     kill_process(process.pid);
   }
 }

@@ -21,6 +21,7 @@ struct Process {
   guest_abi::ProcState state;
   bool killed;         // ends when it next leaves the kernel; its sleeps end at once
   bool kernel_thread;  // has no user half, and cannot be killed
+  bool leader;         // started by the first process itself: a shell
   int32_t exit_status;
   Process* parent;  // null for the first process only
   AddressSpace space;

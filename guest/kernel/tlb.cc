@@ -20,6 +20,12 @@ Cpu* forget_here(const Process& process, UserAddr address) {
   return nullptr;
 }
 
+// Only who holds the lock asks. The store is a pair with serve()'s load: what was changed before it is seen by the
+// walks that come after the flush.
+void want_flush(Cpu& cpu) {
+  __atomic_store_n(&cpu.flushes_wanted, cpu.flushes_wanted + 1, __ATOMIC_SEQ_CST);
+}
+
 }  // namespace
 
 void mark(const Process& process, UserAddr address) {
@@ -27,29 +33,28 @@ void mark(const Process& process, UserAddr address) {
 }
 
 void mark_lazily(const Process& process, UserAddr address) {
-  if (Cpu* const other = forget_here(process, address); other != nullptr) {
-    __atomic_store_n(&other->flush_wanted, true, __ATOMIC_SEQ_CST);
-  }
+  if (Cpu* const other = forget_here(process, address); other != nullptr) want_flush(*other);
 }
 
-// The store of flush_wanted and the loads of it in serve() are a pair, and so are serve()'s store and the load here.
 void flush() {
   for (uint32_t i = 0; i < cpu_count; ++i) {
     if ((marked & 1u << i) == 0) continue;
-    __atomic_store_n(&cpus[i].flush_wanted, true, __ATOMIC_SEQ_CST);
+    want_flush(cpus[i]);
     lapic::send_interrupt(cpus[i].apic_id, kVectorFlush);
   }
   for (uint32_t i = 0; i < cpu_count; ++i) {
     if ((marked & 1u << i) == 0) continue;
-    while (__atomic_load_n(&cpus[i].flush_wanted, __ATOMIC_ACQUIRE)) x86::pause();
+    while (__atomic_load_n(&cpus[i].flushes_done, __ATOMIC_ACQUIRE) != cpus[i].flushes_wanted) x86::pause();
   }
   marked = 0;
 }
 
 void serve(Cpu& cpu) {
-  if (!__atomic_load_n(&cpu.flush_wanted, __ATOMIC_ACQUIRE)) return;
+  // What is asked for after this load is for the next call: a flush that comes before the asking does not count.
+  const uint32_t wanted = __atomic_load_n(&cpu.flushes_wanted, __ATOMIC_ACQUIRE);
+  if (wanted == cpu.flushes_done) return;
   x86::write_cr3(x86::read_cr3());
-  __atomic_store_n(&cpu.flush_wanted, false, __ATOMIC_RELEASE);
+  __atomic_store_n(&cpu.flushes_done, wanted, __ATOMIC_RELEASE);
 }
 
 }  // namespace twofold::kernel::tlb

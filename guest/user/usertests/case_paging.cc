@@ -80,14 +80,14 @@ void clean_pages_are_not_written_twice() {
   constexpr uint32_t kPages = 400;
   uint8_t* const heap = reserve_pages(kPages);
   fill(heap, kPages, 3);
+  const MemStat first = memory();
   push_out();
   CHECK_EQ(wrong_pages(heap, kPages, 3), 0);
-  const uint32_t pushed = memory().total + memory().total / 4;
-  const MemStat before = memory();
+  const MemStat second = memory();
   push_out();
   const MemStat after = memory();
-  CHECK(after.dropped - before.dropped >= kPages / 2);
-  CHECK(after.swap_outs - before.swap_outs <= pushed);  // those of push_out() itself at most
+  CHECK(after.dropped - second.dropped >= kPages / 2);
+  CHECK(after.swap_outs - second.swap_outs + kPages / 2 <= second.swap_outs - first.swap_outs);
   CHECK_EQ(wrong_pages(heap, kPages, 3), 0);
 }
 
@@ -245,6 +245,29 @@ void exec_from_what_is_out() {
   CHECK_TEXT(text, "hello\n");
 }
 
+// A processor that runs a program without a pause must forget the program's translations too, when another pages its
+// pages out. The child makes no call and takes no fault but those; on one processor it is an easy case.
+void translations_are_forgotten_everywhere() {
+  constexpr uint32_t kPages = 300;
+  constexpr uint32_t kPasses = 600000;
+  const int32_t hot = start([] {
+    uint8_t* const heap = reserve_pages(kPages);
+    for (uint32_t pass = 0; pass < kPasses; ++pass) {
+      for (uint32_t i = 0; i < kPages; ++i) {
+        if ((*words_at(heap, i))++ != pass) fail(PLACE("a page counts on from where it was"));
+      }
+    }
+  });
+  start([&] {
+    for (int turn = 0; turn < 20 && process_info(hot).state != kProcZombie; ++turn) push_out();
+  });
+  for (int i = 0; i < 2; ++i) {
+    int32_t status = -1;
+    CHECK(wait(&status) > 0);
+    CHECK_EQ(status, 0);
+  }
+}
+
 // Killed at any moment while they page: the pages on their way find nobody, and nothing is left behind.
 void killed_while_paging() {
   Random random(3);
@@ -367,6 +390,7 @@ const Case kCases[] = {
     {"pipes_reach_what_is_out", pipes_reach_what_is_out},
     {"slots_come_back", slots_come_back},
     {"exec_from_what_is_out", exec_from_what_is_out},
+    {"translations_are_forgotten_everywhere", translations_are_forgotten_everywhere, Cost::kSlow},
     {"killed_while_paging", killed_while_paging, Cost::kSlow},
     {"many_against_a_model", many_against_a_model, Cost::kSlow},
 };
