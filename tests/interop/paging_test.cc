@@ -91,7 +91,7 @@ Finished run_guest(const SwapDisk& disk, const std::string& command, const std::
 
 TEST(Paging, FourProcessesOfTwiceTheMemoryFindEveryByteInAMillionOperations) {
   const SwapDisk disk;
-  const auto done = run_guest(disk, million_operations());
+  const auto done = run_guest(disk, verified_load(kLoadOperations));
   EXPECT_EQ(done.status, kPassed) << done.output << done.errors;
   EXPECT_EQ(occurrences(done.output, "kvload: 250000 operations in"), kLoadProcesses) << done.output;
   EXPECT_EQ(occurrences(done.output, ", verified"), kLoadProcesses) << done.output;

@@ -7,13 +7,13 @@ readonly kLabModules=(kvm-amd kvm-intel virtio_blk ata_piix sd_mod)
 
 # What making the archives takes, for lab_need.
 # shellcheck disable=SC2034  # used by the emulators
-readonly kBaseNeeds=(busybox:busybox-static cpio:cpio xz:xz-utils modprobe:kmod strip:binutils ldd:libc-bin flock:util-linux)
+readonly kBaseNeeds=(busybox:busybox-static cpio:cpio xz:xz-utils modprobe:kmod strip:binutils as:binutils ld:binutils ldd:libc-bin flock:util-linux)
 
 # initramfs_base KERNEL_DIR: sets LAB_BASE to the base archive's path, making it if its parts have changed.
 initramfs_base() {
   local kernel=$1 cache key archive
   cache=$(lab_cache_dir)
-  key=$(cat "$LAB_SCRIPTS/init" "$LAB_SCRIPTS/lib/initramfs.sh" "$(command -v busybox)" | sha256sum | cut -c1-16)
+  key=$(cat "$LAB_SCRIPTS/init" "$LAB_SCRIPTS/hold-kvm.S" "$LAB_SCRIPTS/lib/initramfs.sh" "$(command -v busybox)" | sha256sum | cut -c1-16)
   archive=$cache/base-$(kernel_version "$kernel")-$key.cpio
   if [[ ! -e $archive ]]; then
     (
@@ -56,6 +56,9 @@ initramfs_make_base() {  # initramfs_make_base KERNEL_DIR ARCHIVE
     [[ -e $applet || -L $applet ]] || ln -s /usr/bin/busybox "$applet"
   done
   install -m 755 "$LAB_SCRIPTS/init" "$root/init"
+  as -o "$root.o" "$LAB_SCRIPTS/hold-kvm.S"
+  ld -o "$root/usr/sbin/hold-kvm" "$root.o"
+  rm "$root.o"
   initramfs_modules "$kernel" "$root/usr/lib/modules"
   initramfs_pack "$root" >"$root.cpio"
   find "${archive%/*}" -maxdepth 1 -name 'base-*.cpio' -mtime +30 -delete
