@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/script_reader.h"
 #include "tests/support/virtio_driver.h"
 #include "vmm/virtio/blk.h"
 #include "vmm/virtio/mmio_transport.h"
@@ -34,31 +35,8 @@ class NullInterrupt final : public Interrupt {
   void trigger() override {}
 };
 
-// Takes a script apart. Past its end everything is zero.
-class Reader {
- public:
-  explicit Reader(std::span<const uint8_t> bytes) : bytes_(bytes) {}
-  [[nodiscard]] bool done() const { return bytes_.empty(); }
-  template <typename T>
-  T take() {
-    T value{};
-    const size_t n = std::min(sizeof value, bytes_.size());
-    std::memcpy(&value, bytes_.data(), n);
-    bytes_ = bytes_.subspan(n);
-    return value;
-  }
-  std::span<const uint8_t> take_bytes(size_t n) {
-    const auto taken = bytes_.first(std::min(n, bytes_.size()));
-    bytes_ = bytes_.subspan(taken.size());
-    return taken;
-  }
-
- private:
-  std::span<const uint8_t> bytes_;
-};
-
 // Addresses that mean something: low RAM mostly, then the second range, then anywhere.
-Gpa take_gpa(Reader& script) {
+Gpa take_gpa(ScriptReader& script) {
   const auto raw = script.take<uint32_t>();
   switch (raw >> 30) {
     case 0:
@@ -80,7 +58,7 @@ class Machine {
     if (driver_.negotiate(features) && driver_.start_queue(0, queue_.layout())) driver_.driver_ok();
   }
 
-  void step(Reader& script) {
+  void step(ScriptReader& script) {
     switch (script.take<uint8_t>() % 8) {
       case 0:
         driver_.write(script.take<uint8_t>() * 4u, script.take<uint32_t>());
@@ -123,7 +101,7 @@ class Machine {
   MmioTransport& transport() { return transport_; }
 
  private:
-  void access_oddly(Reader& script) {
+  void access_oddly(ScriptReader& script) {
     const auto offset = script.take<uint16_t>() % MmioTransport::kBytes;
     const auto width = size_t{1} << (script.take<uint8_t>() % 4);
     std::array<std::byte, 8> data{};
@@ -140,7 +118,7 @@ class Machine {
   }
 
   // Nearly well-formed: header, one data buffer, status, each field the script's.
-  void send_request(Reader& script) {
+  void send_request(ScriptReader& script) {
     const auto first = static_cast<uint16_t>(script.take<uint8_t>() % (kQueueSize - 2));
     const Gpa header_at{0x3000 + uint64_t{first} * 16};
     const virtio_blk_outhdr header = {script.take<uint8_t>() % 16u, 0, script.take<uint8_t>()};
@@ -214,7 +192,7 @@ const char* check_image(int fd, bool read_only) {
 }  // namespace
 
 const char* run_virtio_script(std::span<const uint8_t> bytes) {
-  Reader script(bytes);
+  ScriptReader script(bytes);
   const auto flags = script.take<uint8_t>();
   const bool read_only = (flags & 1) != 0;
   const bool start = (flags & 2) != 0;

@@ -43,5 +43,5 @@ qemu_lab() {
     -chardev "file,id=stderr,path=$work/stderr" -device virtserialport,chardev=stderr,nr=2 \
     -chardev "file,id=result,path=$work/result" -device virtserialport,chardev=result,nr=3 \
     "${disk[@]}" -kernel "$LAB_KERNEL/boot/vmlinuz" -initrd "$work/initrd" \
-    -append "console=ttyS0 quiet panic=-1 random.trust_cpu=on mitigations=off"
+    -append "console=ttyS0 quiet panic=-1 oops=panic random.trust_cpu=on mitigations=off"
 }

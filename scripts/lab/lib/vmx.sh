@@ -10,7 +10,7 @@ readonly kBochsVgaBios=/usr/share/vgabios/vgabios.bin
 
 # At Bochs's speed each calibration loop, self-test and security module costs seconds (55 s in all become 25 s without).
 # reboot=t: a panic ends in a triple fault, which ends the emulator.
-readonly kVmxKernelArguments="console=ttyS0 quiet panic=-1 reboot=t nokaslr mitigations=off tsc=reliable lpj=1000000
+readonly kVmxKernelArguments="console=ttyS0 quiet panic=-1 oops=panic reboot=t nokaslr mitigations=off tsc=reliable lpj=1000000
   no_timer_check random.trust_cpu=on lsm= audit=0 cryptomgr.notests init_on_alloc=0 rodata=off"
 
 # vmx_lab WORK-DIR COMMAND...: starts the emulator in the background (sets LAB_PID); files appear in WORK-DIR.

@@ -71,6 +71,19 @@ TEST(RunOptions, ErrorsNameTheOption) {
   EXPECT_THAT(error_with([](auto& a) { a.console = "tty"; }), HasSubstr("none of stdio, none and file:PATH"));
 }
 
+TEST(RunOptions, TheBalloonIsOnUnlessSaidOtherwise) {
+  const auto on = parse_balloon("on");
+  ASSERT_TRUE(on);
+  EXPECT_TRUE(on->on && on->deflate_on_oom && on->free_page_reporting);
+  EXPECT_FALSE(parse_balloon("off")->on);
+  const auto part = parse_balloon("no-reporting,no-deflate-on-oom");
+  ASSERT_TRUE(part);
+  EXPECT_TRUE(part->on && !part->deflate_on_oom && !part->free_page_reporting);
+  for (const char* text : {"", "yes", "on,off", "no-reporting,", ",", "on "}) {
+    EXPECT_FALSE(parse_balloon(text)) << text;
+  }
+}
+
 TEST(Numbers, DecimalAndHexadecimal) {
   EXPECT_EQ(parse_number("0").value(), 0U);
   EXPECT_EQ(parse_number("4660").value(), 0x1234U);

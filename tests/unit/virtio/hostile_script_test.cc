@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "tests/support/balloon_script.h"
 #include "tests/support/virtio_script.h"
 
 namespace twofold {
@@ -32,14 +33,22 @@ TEST_F(HostileScript, Corpus) {
   EXPECT_GT(played, 0);
 }
 
-TEST_F(HostileScript, Random) {
+void play_random_scripts(const char* (*play)(std::span<const uint8_t>)) {
   for (uint32_t seed = 0; seed < 1000; ++seed) {
     std::mt19937 random(seed);
     std::vector<uint8_t> script(1 + random() % 1000);
     for (uint8_t& byte : script) byte = static_cast<uint8_t>(random());
-    const char* wrong = testing::run_virtio_script(script);
+    const char* wrong = play(script);
     ASSERT_EQ(wrong, nullptr) << "seed " << seed << ": " << wrong;
   }
+}
+
+TEST_F(HostileScript, RandomToADisk) {
+  play_random_scripts(testing::run_virtio_script);
+}
+
+TEST_F(HostileScript, RandomToABalloon) {
+  play_random_scripts(testing::run_balloon_script);
 }
 
 }  // namespace
