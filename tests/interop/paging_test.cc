@@ -1,92 +1,16 @@
 // The guest pages on QEMU's virtio-blk: the same load as on ours, and a disk that fails where it is told to (blkdebug).
 #include <gtest/gtest.h>
 
-#include <cstdlib>
-#include <filesystem>
-#include <fstream>
-#include <stdexcept>
 #include <string>
-#include <vector>
 
+#include "tests/interop/qemu_guest.h"
 #include "tests/support/paging_load.h"
-#include "tests/support/process.h"
 
 namespace twofold::test {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr auto kLimit = 200s;
-constexpr int kPassed = 33;
-constexpr uint64_t kSwapBytes = 64 << 20;
-constexpr uint32_t kSectorsPerPage = 8;
-
-// A swap disk in a file, and QEMU's description of it.
-class SwapDisk {
- public:
-  SwapDisk() {
-    std::string pattern = (std::filesystem::temp_directory_path() / "twofold-interop-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) throw std::runtime_error("mkdtemp failed on " + pattern);
-    root_ = pattern;
-    std::ofstream{image()};
-    std::filesystem::resize_file(image(), kSwapBytes);
-  }
-  SwapDisk(const SwapDisk&) = delete;
-  SwapDisk& operator=(const SwapDisk&) = delete;
-  ~SwapDisk() {
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-  }
-
-  // Fails each request of a kind, "read" or "write", that touches the first sector of a page of the disk; or all
-  // requests of the kind.
-  void fail(const std::string& kind, uint32_t page) {
-    inject(kind, "sector = \"" + std::to_string(page * kSectorsPerPage) + "\"\n");
-  }
-  void fail_all(const std::string& kind) { inject(kind, ""); }
-
-  [[nodiscard]] std::string drive() const {
-    const std::string errors = std::filesystem::exists(root_ + "/errors") ? root_ + "/errors" : "";
-    const std::string file = errors.empty() ? image() : "blkdebug:" + errors + ":" + image();
-    return "if=none,id=swap,format=raw,werror=report,rerror=report,file=" + file;
-  }
-
- private:
-  void inject(const std::string& kind, const std::string& where) {
-    constexpr const char* kIoError = "5";
-    std::ofstream(root_ + "/errors", std::ios::app) << "[inject-error]\nevent = \"none\"\niotype = \"" << kind
-                                                    << "\"\nerrno = \"" << kIoError << "\"\nonce = \"off\"\n"
-                                                    << where;
-  }
-  [[nodiscard]] std::string image() const { return root_ + "/swap"; }
-
-  std::string root_;
-};
-
 Finished run_guest(const SwapDisk& disk, const std::string& command, const std::string& options = "") {
-  const std::string build = TWOFOLD_BUILD_DIR;
-  return run({"/usr/bin/qemu-system-x86_64",
-              "-M",
-              "microvm,acpi=off",
-              "-global",
-              "virtio-mmio.force-legacy=false",
-              "-m",
-              "16M",
-              "-nographic",
-              "-no-reboot",
-              "-kernel",
-              build + "/guest/twofold-guest.elf",
-              "-initrd",
-              build + "/guest/initrd.cpio",
-              "-append",
-              "swap=vda " + options + " run=\"" + command + "\"",
-              "-device",
-              "isa-debug-exit,iobase=0xf4,iosize=0x04",
-              "-drive",
-              disk.drive(),
-              "-device",
-              "virtio-blk-device,drive=swap"},
-             kLimit);
+  return run(qemu_command(disk, "16M", options + " run=\"" + command + "\""), kLimit);
 }
 
 TEST(Paging, FourProcessesOfTwiceTheMemoryFindEveryByteInAMillionOperations) {

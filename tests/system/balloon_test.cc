@@ -5,7 +5,9 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <random>
+#include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include "tests/support/paging_load.h"
 #include "tests/system/twofold_runner.h"
@@ -33,11 +35,16 @@ json ask_vm(const std::vector<std::string>& arguments) {
 // Our guest with a shell, a swap disk and a balloon.
 class BalloonedGuest {
  public:
-  explicit BalloonedGuest(const std::string& name, const std::vector<std::string>& more = {}) : name_(name) {
-    std::ofstream{dir_.path("swap")};
-    std::filesystem::resize_file(dir_.path("swap"), kSwapBytes);
-    std::vector<std::string> arguments = {"--disk", dir_.path("swap"), "--append", "swap=vda"};
-    arguments.insert(arguments.end(), more.begin(), more.end());
+  enum class Swap : uint8_t { kNone, kDisk };
+
+  explicit BalloonedGuest(const std::string& name, Swap swap = Swap::kDisk, const std::string& balloon = "on")
+      : name_(name) {
+    std::vector<std::string> arguments = {"--balloon", balloon};
+    if (swap == Swap::kDisk) {
+      std::ofstream{dir_.path("swap")};
+      std::filesystem::resize_file(dir_.path("swap"), kSwapBytes);
+      arguments.insert(arguments.end(), {"--disk", dir_.path("swap"), "--append", "swap=vda"});
+    }
     shell_.emplace(boot_shell(name, arguments));
   }
 
@@ -82,6 +89,82 @@ TEST(Balloon, AStormOfSizesUnderLoadLosesNoByteAndTheHostGetsItsMemory) {
   // The load's last act is to read all values again.
   EXPECT_TRUE(guest.shell().wait_for(", verified", 2 * kLimit)) << guest.shell().output();
   EXPECT_EQ(occurrences(guest.shell().output(), "WRONG"), 0) << guest.shell().output();
+}
+
+// Most of the memory is in the balloon, and there is no swap: a process that needs more than is left gets it from the
+// balloon.
+TEST(Balloon, AGuestWithoutSwapTakesPagesBackBeforeItKills) {
+  BalloonedGuest guest("needy", BalloonedGuest::Swap::kNone);
+  const uint64_t bytes = kMemory * 8 / 10;
+  (void)guest.resize(bytes);
+  const auto begin = std::chrono::steady_clock::now();
+  ASSERT_TRUE(ask(guest.shell(), "touchmem 16", "verified")) << guest.shell().output();
+  const auto took = std::chrono::steady_clock::now() - begin;
+  ::testing::Test::RecordProperty("milliseconds",
+                                  std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()));
+  EXPECT_EQ(occurrences(guest.shell().output(), "out of memory"), 0) << guest.shell().output();
+  const auto stats = guest.stats();
+  EXPECT_EQ(stats["balloon"]["statistics"]["oom_kills"], 0) << stats.dump(1);
+  EXPECT_GT(stats["balloon"]["deflate_requests"], 0) << stats.dump(1);
+  // When the process has gone the balloon comes back to its size.
+  EXPECT_LE(guest.resize(bytes)["memory"]["resident_bytes"].get<uint64_t>(), kMemory - bytes + kMemory / 50);
+}
+
+// The same where the guest may not do so: it pages, and lives.
+TEST(Balloon, AGuestThatMayTakeNothingBackPagesAndLives) {
+  BalloonedGuest guest("patient", BalloonedGuest::Swap::kDisk, "no-deflate-on-oom");
+  const uint64_t bytes = kMemory * 8 / 10;
+  (void)guest.resize(bytes);
+  ASSERT_TRUE(ask(guest.shell(), "touchmem 16", "verified")) << guest.shell().output();
+  const auto stats = guest.stats();
+  EXPECT_EQ(stats["balloon"]["actual_bytes"], bytes / kPageBytes * kPageBytes) << stats.dump(1);
+  EXPECT_EQ(stats["balloon"]["deflate_requests"], 0) << stats.dump(1);
+  EXPECT_GT(stats["balloon"]["statistics"]["swap_out_bytes"], 0) << stats.dump(1);
+}
+
+// What the guest tells the host is what it tells whoever asks in the guest, within a period of the statistics.
+TEST(Balloon, StatisticsAgreeWithTheGuestsOwn) {
+  BalloonedGuest guest("teller");
+  ASSERT_TRUE(ask(guest.shell(), "touchmem 40", "verified")) << guest.shell().output();
+  std::this_thread::sleep_for(2500ms);  // two periods: nothing happens in the guest any more
+  const auto statistics = guest.stats()["balloon"]["statistics"];
+  ASSERT_TRUE(ask(guest.shell(), "vmstat", "oom\r\n")) << guest.shell().output();
+  ASSERT_TRUE(guest.shell().wait_for("$ ", kLimit)) << guest.shell().output();
+  std::istringstream line(guest.shell().output().substr(guest.shell().output().rfind("oom\r\n") + 5));
+  uint64_t free_kib = 0, user = 0, tables = 0, cache = 0, swap = 0, minor = 0, major = 0, in = 0, out = 0;
+  ASSERT_TRUE(line >> free_kib >> user >> tables >> cache >> swap >> minor >> major >> in >> out) << line.str();
+  const uint64_t told_free = statistics["free_bytes"];
+  EXPECT_NEAR(static_cast<double>(told_free / KiB), static_cast<double>(free_kib), 128) << statistics.dump(1);
+  // vmstat itself takes a few faults to start.
+  EXPECT_NEAR(statistics["major_faults"].get<double>(), static_cast<double>(major), 20);
+  EXPECT_NEAR(statistics["minor_faults"].get<double>(), static_cast<double>(minor), 60);
+  EXPECT_NEAR(statistics["swap_in_bytes"].get<double>() / kPageBytes, static_cast<double>(in), 40);
+  EXPECT_EQ(statistics["swap_out_bytes"].get<uint64_t>() / kPageBytes, out);
+  EXPECT_GT(out, 1000u) << "there was something to count";
+}
+
+// Frames that a process leaves behind go back to the host without anybody asking.
+TEST(Balloon, FreePagesAreReportedAndGoBackToTheHost) {
+  BalloonedGuest guest("tidy");
+  ASSERT_TRUE(ask(guest.shell(), "touchmem 20", "verified")) << guest.shell().output();
+  json stats;
+  for (int i = 0; i < 100; ++i) {
+    stats = guest.stats();
+    if (stats["memory"]["resident_bytes"].get<uint64_t>() < 12 * MiB) break;
+    std::this_thread::sleep_for(50ms);
+  }
+  EXPECT_LT(stats["memory"]["resident_bytes"].get<uint64_t>(), 12 * MiB) << stats.dump(1);
+  EXPECT_GE(stats["memory"]["reported_bytes_total"].get<uint64_t>(), 15 * MiB) << stats.dump(1);
+  // And they are good for use again.
+  EXPECT_TRUE(ask(guest.shell(), "touchmem 20", "verified")) << guest.shell().output();
+}
+
+TEST(Balloon, AGuestMayHaveNone) {
+  BalloonedGuest guest("bare", BalloonedGuest::Swap::kNone, "off");
+  const auto done = run({twofold_binary(), "balloon", "bare", "1M"}, kLimit);
+  EXPECT_EQ(done.status, 1);
+  EXPECT_EQ(occurrences(done.errors, "has no balloon"), 1) << done.errors;
+  EXPECT_TRUE(guest.stats()["balloon"].is_null());
 }
 
 }  // namespace
