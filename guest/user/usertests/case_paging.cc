@@ -152,6 +152,48 @@ void shared_pages_part_on_the_way_back() {
   for (uint32_t i = 0; i < kPages; ++i) CHECK(is_page_of(heap, i, i % 3 == 0 ? 6 : 5));
 }
 
+// Sharers write to pages for the first time while these are on their way to the disk: the slower the disk, the more
+// often. What a sharer writes then must reach neither the disk's copy nor the others.
+void sharers_write_while_the_disk_does() {
+  constexpr uint32_t kPages = 256;
+  constexpr uint32_t kSharers = 3;
+  uint8_t* const heap = reserve_pages(kPages);
+  fill(heap, kPages, 17);
+  const Pipe done = make_pipe();
+  for (uint32_t sharer = 0; sharer < kSharers; ++sharer) {
+    start([&] {
+      Random random(sharer);
+      bool own[kPages] = {};
+      for (uint32_t turn = 0; turn < 2 * kPages; ++turn) {
+        const uint32_t page = random.below(kPages);
+        if (turn % 8 == 0) sleep_ticks(1);
+        if (own[page] || page % kSharers != sharer) continue;
+        fill_pattern(words_at(heap, page), kWordsPerPage, pattern_seed(300 + sharer, page, 0));
+        own[page] = true;
+      }
+      char byte;
+      CHECK_EQ(read(done.reader, &byte, 1), 1);  // all have written: nobody has the disk's copy in memory any more
+      for (uint32_t i = 0; i < kPages; ++i) CHECK(is_page_of(heap, i, own[i] ? 300 + sharer : 17));
+    });
+  }
+  for (int turn = 0; turn < 3; ++turn) {
+    const uint32_t pages = memory().total + memory().total / 4;
+    const int32_t hog = start([&] {
+      uint8_t* const own = reserve_pages(pages);
+      for (uint32_t i = 0; i < pages; ++i) *words_at(own, i) = i + 1;
+    });
+    while (process_info(hog).state != kProcZombie) sleep_ticks(1);
+    CHECK_EQ(wait(nullptr), hog);
+  }
+  for (uint32_t sharer = 0; sharer < kSharers; ++sharer) signal(done.writer);
+  for (uint32_t sharer = 0; sharer < kSharers; ++sharer) {
+    int32_t status = -1;
+    CHECK(wait(&status) > 0);
+    CHECK_EQ(status, 0);
+  }
+  CHECK_EQ(wrong_pages(heap, kPages, 17), 0);
+}
+
 // The dirty flag must not be lost with the parent that had it set: its child's copy was never written by the child.
 void a_child_outlives_the_parent_that_wrote() {
   constexpr uint32_t kPages = 60;
@@ -384,6 +426,7 @@ const Case kCases[] = {
     {"program_text_is_dropped_and_comes_back", program_text_is_dropped_and_comes_back},
     {"a_second_write_reaches_the_disk_too", a_second_write_reaches_the_disk_too},
     {"shared_pages_part_on_the_way_back", shared_pages_part_on_the_way_back},
+    {"sharers_write_while_the_disk_does", sharers_write_while_the_disk_does, Cost::kSlow},
     {"a_child_outlives_the_parent_that_wrote", a_child_outlives_the_parent_that_wrote},
     {"fork_copies_what_is_out", fork_copies_what_is_out},
     {"calls_reach_what_is_out", calls_reach_what_is_out},

@@ -1,5 +1,6 @@
-// usertests [-v] [core | section…]: checks the kernel from the outside, one line a case. Without a section it runs
-// all; `core` runs the quick cases of all. The exit status is 0 only if at least one case ran and none failed.
+// usertests [-v] [core | section… | section/case…]: checks the kernel from the outside, one line a case. Without a
+// section it runs all; `core` runs the quick cases of all. The exit status is 0 only if at least one case ran and none
+// failed.
 #include "guest/user/ulib/time.h"
 #include "guest/user/usertests/check.h"
 
@@ -142,10 +143,18 @@ struct Options {
   int first_name = 1;  // argv from here on: sections
 };
 
-bool is_selected(const Section& section, const Options& options, int argc, char** argv) {
+// Whether `word` names the section or, with a case, that case of it ("paging/…"); a null case stands for any.
+bool names(const char* word, const Section& section, const Case* test) {
+  if (!starts_with(word, section.name)) return false;
+  const char* const rest = word + length(section.name);
+  if (*rest == '\0') return true;
+  return *rest == '/' && (test == nullptr || equal(rest + 1, test->name));
+}
+
+bool is_selected(const Section& section, const Case* test, const Options& options, int argc, char** argv) {
   if (options.core || options.first_name >= argc) return true;
   for (int i = options.first_name; i < argc; ++i) {
-    if (equal(argv[i], section.name)) return true;
+    if (names(argv[i], section, test)) return true;
   }
   return false;
 }
@@ -153,7 +162,7 @@ bool is_selected(const Section& section, const Options& options, int argc, char*
 bool all_known(const Options& options, int argc, char** argv) {
   for (int i = options.first_name; i < argc; ++i) {
     bool known = options.core;
-    for (const SectionFunction section : kSections) known = known || equal(argv[i], section().name);
+    for (const SectionFunction section : kSections) known = known || names(argv[i], section(), nullptr);
     if (known) continue;
     print("usertests: no section %s. Sections: core", argv[i]);
     for (const SectionFunction section : kSections) print(" %s", section().name);
@@ -163,12 +172,13 @@ bool all_known(const Options& options, int argc, char** argv) {
   return true;
 }
 
-void run_section(const Section& section, const Options& options, Totals* totals) {
+void run_section(const Section& section, const Options& options, int argc, char** argv, Totals* totals) {
   const char* const missing = section.missing != nullptr ? section.missing() : nullptr;
   if (missing != nullptr) print("skip   %s/*: %s\n", section.name, missing);
   for (uint32_t i = 0; i < section.count; ++i) {
     const Case& test = section.cases[i];
     if (options.core && test.cost != Cost::kQuick) continue;
+    if (!is_selected(section, &test, options, argc, argv)) continue;
     const Verdict verdict = missing != nullptr ? Verdict::kSkipped : run_case(section, test, options.verbose);
     if (verdict == Verdict::kPassed) ++totals->passed;
     if (verdict == Verdict::kSkipped) ++totals->skipped;
@@ -194,8 +204,8 @@ int run_all(int argc, char** argv) {
   Totals totals;
   for (const SectionFunction get_section : kSections) {
     const Section section = get_section();
-    if (!is_selected(section, options, argc, argv)) continue;
-    run_section(section, options, &totals);
+    if (!is_selected(section, nullptr, options, argc, argv)) continue;
+    run_section(section, options, argc, argv, &totals);
   }
   if (totals.skipped > 0) print("usertests: %u skipped\n", totals.skipped);
   print("usertests: %u passed, %u failed\n", totals.passed, totals.failed);
