@@ -11,7 +11,6 @@ namespace twofold {
 namespace {
 
 constexpr uint64_t kHugeBytes = 2 * MiB;
-constexpr uint64_t kFramesPerHuge = kHugeBytes / kPageSize;
 
 }  // namespace
 
