@@ -1,14 +1,13 @@
 // Demand paging, swap and reclaim: no byte is lost or mixed up, whoever writes it and wherever it has been meanwhile.
 #include "guest/user/ulib/file.h"
-#include "guest/user/ulib/pattern.h"
 #include "guest/user/ulib/random.h"
-#include "guest/user/ulib/time.h"
 #include "guest/user/usertests/check.h"
+#include "guest/user/usertests/heap_model.h"
+#include "guest/user/usertests/owned_pages.h"
 
 namespace usertests {
 namespace {
 
-constexpr uint32_t kWordsPerPage = kPageSize / sizeof(uint32_t);
 constexpr uint32_t kLargeMachinePages = 40 * 256;  // with more memory, to push all of it out takes too long
 
 // The cases need a disk to page to, and a machine so small that they get it to page.
@@ -17,27 +16,6 @@ const char* what_is_missing() {
   if (stat.swap_total == 0) return "needs a swap disk (swap=vda)";
   if (stat.total > kLargeMachinePages) return "needs a guest of at most 40 MiB";
   return nullptr;
-}
-
-uint32_t* words_at(uint8_t* pages, uint32_t page) {
-  return reinterpret_cast<uint32_t*>(pages + page * kPageSize);
-}
-
-void fill(uint8_t* pages, uint32_t count, uint32_t owner, uint32_t version = 0) {
-  for (uint32_t i = 0; i < count; ++i) {
-    fill_pattern(words_at(pages, i), kWordsPerPage, pattern_seed(owner, i, version));
-  }
-}
-
-bool is_page_of(uint8_t* pages, uint32_t page, uint32_t owner, uint32_t version = 0) {
-  return wrong_words(words_at(pages, page), kWordsPerPage, pattern_seed(owner, page, version)) == 0;
-}
-
-// Pages that do not belong to `owner` as a whole.
-uint32_t wrong_pages(uint8_t* pages, uint32_t count, uint32_t owner, uint32_t version = 0) {
-  uint32_t wrong = 0;
-  for (uint32_t i = 0; i < count; ++i) wrong += is_page_of(pages, i, owner, version) ? 0 : 1;
-  return wrong;
 }
 
 // Writes more pages than there are, in a child, so that those of others that were not used of late go out.
@@ -332,84 +310,10 @@ void killed_while_paging() {
   }
 }
 
-// A reference model for one process: what each page of its heap holds.
-class Model {
- public:
-  static constexpr uint32_t kMaxPages = 700;
-
-  explicit Model(uint32_t owner) : owner_(owner), random_(owner), heap_(reserve_pages(0)) {}
-
-  void run(uint32_t steps) {
-    for (uint32_t step = 0; step < steps; ++step) {
-      switch (random_.below(16)) {
-        case 0:
-          grow();
-          break;
-        case 1:
-          shrink();
-          break;
-        case 2:
-          if (random_.below(8) == 0) check_in_a_child();
-          break;
-        default:
-          touch();
-      }
-    }
-    for (uint32_t page = 0; page < pages_; ++page) check(page);
-  }
-
- private:
-  void grow() {
-    const uint32_t more = random_.below(100);
-    if (pages_ + more > kMaxPages) return;
-    reserve_pages(more);
-    for (uint32_t i = 0; i < more; ++i) versions_[pages_++] = 0;
-  }
-
-  void shrink() {
-    const uint32_t fewer = random_.below(60);
-    if (fewer > pages_) return;
-    pages_ -= fewer;
-    sbrk(-static_cast<int32_t>(fewer * kPageSize));
-  }
-
-  void check(uint32_t page) {
-    if (versions_[page] == 0) {
-      CHECK_EQ(*words_at(heap_, page), 0);
-      CHECK_EQ(*(words_at(heap_, page) + kWordsPerPage - 1), 0);
-    } else {
-      CHECK(is_page_of(heap_, page, owner_, versions_[page]));
-    }
-  }
-
-  void touch() {
-    if (pages_ == 0) return;
-    const uint32_t page = random_.below(pages_);
-    check(page);
-    if (random_.below(2) == 0) return;
-    ++versions_[page];
-    fill_pattern(words_at(heap_, page), kWordsPerPage, pattern_seed(owner_, page, versions_[page]));
-  }
-
-  // A child sees the same, and what it writes is its own.
-  void check_in_a_child() {
-    CHECK_CHILD({
-      for (uint32_t i = 0; i < 50; ++i) touch();
-      for (uint32_t page = 0; page < pages_; page += 7) check(page);
-    });
-  }
-
-  uint32_t owner_;
-  Random random_;
-  uint8_t* heap_;
-  uint32_t pages_ = 0;
-  uint32_t versions_[kMaxPages] = {};
-};
-
 void many_against_a_model() {
   constexpr uint32_t kProcesses = 10;
   for (uint32_t i = 0; i < kProcesses; ++i) {
-    start([&] { Model(200 + i).run(6000); });
+    start([&] { HeapModel(200 + i).run(6000); });
   }
   for (uint32_t i = 0; i < kProcesses; ++i) {
     int32_t status = -1;
