@@ -28,11 +28,11 @@ guest_abi::ProcInfo list[guest_abi::kMaxProcs];
 int main() {
   const int32_t count = ulib::procs(list, guest_abi::kMaxProcs);
   if (count < 0) ulib::die("ps: %s", ulib::error_text(count));
-  ulib::print("%5s %5s  %-6s %8s %8s %10s %6s  %s\n", "PID", "PPID", "STATE", "RES KiB", "SWAP KiB", "CR3", "TICKS",
-              "NAME");
+  // Narrow, so that two fit side by side on a terminal.
+  ulib::print("%4s %4s %-6s %6s %6s %10s %5s  %s\n", "PID", "PPID", "STATE", "RES K", "SWAP K", "CR3", "TICKS", "NAME");
   for (int32_t i = 0; i < count; ++i) {
     const guest_abi::ProcInfo& process = list[i];
-    ulib::print("%5d %5d  %-6s %8u %8u 0x%08x %6u  %s\n", process.pid, process.parent, state_text(process.state),
+    ulib::print("%4d %4d %-6s %6u %6u 0x%08x %5u  %s\n", process.pid, process.parent, state_text(process.state),
                 process.resident * 4, process.swapped * 4, process.cr3, process.ticks, process.name);
   }
   return 0;

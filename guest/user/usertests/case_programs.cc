@@ -147,7 +147,7 @@ void ls_lists() {
 
 void ps_and_kill() {
   CHECK_EQ(shell("ps"), 0);
-  CHECK(contains(output, "  PID  PPID  STATE   RES KiB SWAP KiB        CR3  TICKS  NAME\n"));
+  CHECK(contains(output, " PID PPID STATE   RES K SWAP K        CR3 TICKS  NAME\n"));
   CHECK(contains(output, "  init\n") && contains(output, "  ps\n") && contains(output, "  usertests\n"));
   const int32_t pid = start([] { sleep_ticks(INT32_MAX); });
   char text[64];
