@@ -92,7 +92,6 @@ class Driver {
   // their way.
   uint32_t give_back(uint32_t pages);
   void allow_inflating() { resting_ = false; }
-  [[nodiscard]] bool is_resting() const { return resting_; }
 
   // Sends the first statistics; from then on the device's answer is its question for fresh ones.
   void start_stats();

@@ -23,24 +23,6 @@ constexpr uint16_t kQueueSize = 16;
 constexpr uint32_t kQueues = 4;
 constexpr uint64_t kVersion1 = uint64_t{1} << VIRTIO_F_VERSION_1;
 
-class NullInterrupt final : public Interrupt {
- public:
-  void trigger() override {}
-};
-
-Gpa take_gpa(ScriptReader& script) {
-  const auto raw = script.take<uint32_t>();
-  switch (raw >> 30) {
-    case 0:
-    case 1:
-      return Gpa{raw % (kRamHole + 64)};
-    case 2:
-      return Gpa{(uint64_t{1} << 32) + raw % (kRamBytes - kRamHole + 64)};
-    default:
-      return Gpa{uint64_t{raw} << 32 | raw};
-  }
-}
-
 class Machine {
  public:
   explicit Machine(uint64_t features) {
@@ -63,7 +45,7 @@ class Machine {
         driver_.write(script.take<uint8_t>() * 4u, script.take<uint32_t>());
         break;
       case 1: {
-        const Gpa gpa = take_gpa(script);
+        const Gpa gpa = take_gpa(script, kRamBytes, kRamHole);
         const auto bytes = script.take_bytes(script.take<uint8_t>() % 64);
         const auto to = memory_.at(gpa, bytes.size());
         if (!to.empty()) std::ranges::copy(std::as_bytes(bytes), to.begin());
@@ -74,7 +56,7 @@ class Machine {
         break;
       case 3: {
         const auto at = static_cast<uint16_t>(script.take<uint8_t>() % kQueueSize);
-        const Gpa gpa = take_gpa(script);
+        const Gpa gpa = take_gpa(script, kRamBytes, kRamHole);
         const auto length = script.take<uint32_t>() >> (script.take<uint8_t>() % 32);
         queue.write_descriptor(at, {gpa.value, length, static_cast<uint16_t>(script.take<uint8_t>() % 8),
                                     static_cast<uint16_t>(script.take<uint8_t>() % (kQueueSize + 2))});
@@ -129,7 +111,7 @@ class Machine {
       (void)memory_.write(Gpa{at.value + 4 * i}, pfn);
     }
     const auto flags = static_cast<uint16_t>(index == 3 ? VRING_DESC_F_WRITE : 0);
-    const Gpa from = index == 3 ? take_gpa(script) : at;
+    const Gpa from = index == 3 ? take_gpa(script, kRamBytes, kRamHole) : at;
     queues_[index]->write_descriptor(head, {from.value, index == 3 ? count * 512 : count * 4, flags, 0});
     make_available(index, static_cast<uint8_t>(head));
     (void)transport_.notify(index);

@@ -6,6 +6,9 @@
 #include <cstring>
 #include <span>
 
+#include "vmm/base/address.h"
+#include "vmm/devices/bus.h"
+
 namespace twofold::testing {
 
 // Takes a script apart. Past its end everything is zero.
@@ -29,6 +32,26 @@ class ScriptReader {
 
  private:
   std::span<const uint8_t> bytes_;
+};
+
+// Addresses that mean something: RAM below the hole mostly, then the range at 4 GiB, then anywhere.
+inline Gpa take_gpa(ScriptReader& script, uint64_t ram_bytes, uint64_t hole) {
+  const auto raw = script.take<uint32_t>();
+  switch (raw >> 30) {
+    case 0:
+    case 1:
+      return Gpa{raw % (hole + 64)};
+    case 2:
+      return Gpa{(uint64_t{1} << 32) + raw % (ram_bytes - hole + 64)};
+    default:
+      return Gpa{uint64_t{raw} << 32 | raw};
+  }
+}
+
+// Nobody looks at a script's interrupts.
+class NullInterrupt final : public Interrupt {
+ public:
+  void trigger() override {}
 };
 
 }  // namespace twofold::testing

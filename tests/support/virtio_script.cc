@@ -30,25 +30,6 @@ constexpr Gpa kQueueAt{0x1000};
 constexpr uint16_t kQueueSize = 16;
 constexpr uint64_t kVersion1 = uint64_t{1} << VIRTIO_F_VERSION_1;
 
-class NullInterrupt final : public Interrupt {
- public:
-  void trigger() override {}
-};
-
-// Addresses that mean something: low RAM mostly, then the second range, then anywhere.
-Gpa take_gpa(ScriptReader& script) {
-  const auto raw = script.take<uint32_t>();
-  switch (raw >> 30) {
-    case 0:
-    case 1:
-      return Gpa{raw % (kRamHole + 64)};
-    case 2:
-      return Gpa{(uint64_t{1} << 32) + raw % (kRamBytes - kRamHole + 64)};
-    default:
-      return Gpa{uint64_t{raw} << 32 | raw};
-  }
-}
-
 class Machine {
  public:
   Machine(DiskImage image, uint64_t features)
@@ -67,7 +48,7 @@ class Machine {
         access_oddly(script);
         break;
       case 2: {
-        const Gpa gpa = take_gpa(script);
+        const Gpa gpa = take_gpa(script, kRamBytes, kRamHole);
         const auto bytes = script.take_bytes(script.take<uint8_t>() % 64);
         const auto to = memory_.at(gpa, bytes.size());
         if (!to.empty()) std::ranges::copy(std::as_bytes(bytes), to.begin());
@@ -78,7 +59,7 @@ class Machine {
         break;
       case 4: {
         const auto index = static_cast<uint16_t>(script.take<uint8_t>() % kQueueSize);
-        const Gpa gpa = take_gpa(script);
+        const Gpa gpa = take_gpa(script, kRamBytes, kRamHole);
         const auto length = script.take<uint32_t>() >> (script.take<uint8_t>() % 32);
         queue_.write_descriptor(index, {gpa.value, length, static_cast<uint16_t>(script.take<uint8_t>() % 8),
                                         static_cast<uint16_t>(script.take<uint8_t>() % (kQueueSize + 2))});
@@ -128,7 +109,8 @@ class Machine {
     const auto data_flags = static_cast<uint16_t>(VRING_DESC_F_NEXT | (in ? VRING_DESC_F_WRITE : 0));
     queue_.write_descriptor(first,
                             {header_at.value, sizeof header, VRING_DESC_F_NEXT, static_cast<uint16_t>(first + 1)});
-    queue_.write_descriptor(first + 1, {take_gpa(script).value, bytes, data_flags, static_cast<uint16_t>(first + 2)});
+    queue_.write_descriptor(
+        first + 1, {take_gpa(script, kRamBytes, kRamHole).value, bytes, data_flags, static_cast<uint16_t>(first + 2)});
     queue_.write_descriptor(first + 2, {0x4000, 1, VRING_DESC_F_WRITE, 0});
     make_available(static_cast<uint8_t>(first));
   }
