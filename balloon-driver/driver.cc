@@ -26,6 +26,12 @@ Driver::Batch* Driver::take_batch(bool for_deflate) {
 }
 
 Driver::Progress Driver::work() {
+  const Progress progress = step();
+  if (progress != Progress::kMore || unannounced_[0] + unannounced_[1] >= kBatchesPerAnnouncement) announce();
+  return progress;
+}
+
+Driver::Progress Driver::step() {
   const uint32_t target = transport_.target(transport_.context);
   const uint32_t size = held_ - deflating_ + inflating_;  // when all that is in flight is answered
   if (size < target) return resting_ ? Progress::kStarved : inflate(target - size);
@@ -75,7 +81,15 @@ bool Driver::send(Batch& batch, Use use, Queue queue) {
   if (!transport_.send_bytes(transport_.context, queue, batch.pages.data(), bytes, &batch)) return false;
   batch.use = use;
   (use == Use::kInflating ? inflating_ : deflating_) += static_cast<uint32_t>(batch.pages.count());
+  ++unannounced_[static_cast<uint32_t>(queue)];
   return true;
+}
+
+void Driver::announce() {
+  for (uint32_t i = 0; i < 2; ++i) {
+    if (unannounced_[i] > 0) transport_.announce(transport_.context, static_cast<Queue>(i));
+    unannounced_[i] = 0;
+  }
 }
 
 // Gives pages back that the device has never heard of.
@@ -123,6 +137,7 @@ uint32_t Driver::give_back(uint32_t pages) {
     owed_ -= deflating_ - before;
     counts_.oom_pages += deflating_ - before;
   }
+  announce();  // of what is on its way in, too: it cannot be given back before the device has it
   return deflating_ + owed_;
 }
 
@@ -138,7 +153,9 @@ void Driver::send_stats() {
     put_little_endian(stats_ + i * kEntryBytes, stats[i].tag, 2);
     put_little_endian(stats_ + i * kEntryBytes + 2, stats[i].value, 8);
   }
-  (void)transport_.send_bytes(transport_.context, Queue::kStats, stats_, count * kEntryBytes, &stats_);
+  if (transport_.send_bytes(transport_.context, Queue::kStats, stats_, count * kEntryBytes, &stats_)) {
+    transport_.announce(transport_.context, Queue::kStats);
+  }
 }
 
 bool Driver::report() {
@@ -150,6 +167,7 @@ bool Driver::report() {
     kernel_.restore_free(kernel_.context, ranges_, range_count_);
     return false;
   }
+  transport_.announce(transport_.context, Queue::kReporting);
   for (uint32_t i = 0; i < range_count_; ++i) counts_.reported += ranges_[i].count;
   return true;
 }

@@ -53,13 +53,15 @@ struct Kernel {
   void (*restore_free)(void* context, const FreeRange* ranges, uint32_t count);
 };
 
-// The way to the device. Each request comes back by Driver::on_answer with its token.
+// The way to the device. Each request comes back by Driver::on_answer with its token. The device need not look at what
+// was sent before it was announced.
 struct Transport {
   void* context;
   // Bytes for the device to read, which stay where they are until the answer. False if the queue is full.
   bool (*send_bytes)(void* context, Queue queue, const void* data, uint32_t bytes, void* token);
   // Pages that the device may change, on the reporting queue. False likewise.
   bool (*send_pages)(void* context, const FreeRange* ranges, uint32_t count, void* token);
+  void (*announce)(void* context, Queue queue);
   // The two fields of the configuration: how many pages the balloon is to hold, and how many it does.
   uint32_t (*target)(void* context);
   void (*set_actual)(void* context, uint32_t pages);
@@ -67,8 +69,11 @@ struct Transport {
 
 class Driver {
  public:
-  static constexpr uint32_t kBatches = 8;         // requests in flight on the inflate and deflate queues together
+  static constexpr uint32_t kBatches = 18;        // requests in flight on the inflate and deflate queues together
   static constexpr uint32_t kKeptForDeflate = 2;  // of these: giving back must not wait for taking
+  // Announced together, while there is more to come: the device finds more adjacent pages in more requests, and the
+  // guest is left less often.
+  static constexpr uint32_t kBatchesPerAnnouncement = 8;
   static constexpr uint32_t kMaxFreeRanges = 32;  // of one report
   static constexpr uint32_t kMaxStats = 16;
 
@@ -116,10 +121,12 @@ class Driver {
     Use use = Use::kFree;
   };
 
+  Progress step();
   Batch* take_batch(bool for_deflate);
   Progress inflate(uint32_t wanted);
   Progress deflate(uint32_t wanted);
   bool send(Batch& batch, Use use, Queue queue);
+  void announce();
   void undo(Batch& batch);
   void send_stats();
   void publish_actual() { transport_.set_actual(transport_.context, held_); }
@@ -127,10 +134,11 @@ class Driver {
   Kernel kernel_;
   Transport transport_;
   Batch batches_[kBatches];
-  uint32_t held_ = 0;       // pages that the device knows to be in the balloon
-  uint32_t inflating_ = 0;  // pages on their way in
-  uint32_t deflating_ = 0;  // pages on their way out; counted in held_ until then
-  uint32_t owed_ = 0;       // pages that give_back() still has to send off
+  uint32_t held_ = 0;             // pages that the device knows to be in the balloon
+  uint32_t inflating_ = 0;        // pages on their way in
+  uint32_t deflating_ = 0;        // pages on their way out; counted in held_ until then
+  uint32_t owed_ = 0;             // pages that give_back() still has to send off
+  uint32_t unannounced_[2] = {};  // batches sent; by Queue, kInflate and kDeflate
   bool resting_ = false;
   bool reporting_ = false;
   FreeRange ranges_[kMaxFreeRanges] = {};

@@ -52,7 +52,6 @@ bool send(Queue queue, const Virtqueue::Buffer* buffers, uint32_t count, void* t
   const auto index = static_cast<uint32_t>(queue);
   if (!queue_exists[index] || queues[index].free_descriptors() < count) return false;
   queues[index].add(buffers, count, token);
-  if (queues[index].publish()) device.notify(queue_index[index]);
   return true;
 }
 
@@ -152,6 +151,11 @@ bool send_pages(void*, const FreeRange* ranges, uint32_t count, void* token) {
   return send(Queue::kReporting, buffers, count, token);
 }
 
+void announce(void*, Queue queue) {
+  const auto index = static_cast<uint32_t>(queue);
+  if (queues[index].publish()) device.notify(queue_index[index]);
+}
+
 uint32_t read_target(void*) {
   return device.read_config(kConfigNumPages);
 }
@@ -162,7 +166,7 @@ void write_actual(void*, uint32_t pages) {
 
 constinit Driver driver{
     {nullptr, take_page, return_page, hold, unhold, read_stats, isolate_free, restore_free},
-    {nullptr, send_bytes, send_pages, read_target, write_actual},
+    {nullptr, send_bytes, send_pages, announce, read_target, write_actual},
 };
 
 // --------------------------------------------------------------------------------------------------------

@@ -5,7 +5,7 @@
 #include <thread>
 
 #include "tests/interop/qemu_guest.h"
-#include "tests/interop/qmp.h"
+#include "tests/support/qmp.h"
 #include "tests/support/paging_load.h"
 
 namespace twofold::test {

@@ -10,6 +10,7 @@
 #include "vmm/machine/vcpu_setup.h"
 #include "vmm/memory/guest_memory.h"
 #include "vmm/memory/layout.h"
+#include "vmm/memory/reclaim.h"
 
 namespace twofold {
 namespace {
@@ -126,6 +127,37 @@ TEST(Kvm, ImmediateExitComesBackBeforeTheFirstInstruction) {
   EXPECT_EQ(guest.vcpus[0].run(), EINTR);
   guest.vcpus[0].run_page().immediate_exit = 0;
   EXPECT_EQ(guest.run().exit_reason, static_cast<uint32_t>(KVM_EXIT_IO));
+}
+
+// The second dimension forgets a page that was given up: EPT or NPT must not lead to the frame that the host has taken.
+TEST(Kvm, AGuestFindsZerosWhereItsPageWasGivenUp) {
+  constexpr std::array<uint8_t, 14> kReadAndWrite = {
+      0xa1, 0x00, 0x50, 0x00, 0x00,  // again: mov eax, [0x5000]
+      0xa3, 0x04, 0x50, 0x00, 0x00,  // mov [0x5004], eax
+      0xe7, 0xf4,                    // out 0xf4, eax
+      0xeb, 0xf2,                    // jmp again
+  };
+  TinyGuest guest(kReadAndWrite);
+  Reclaim reclaim(guest.memory);
+  constexpr std::array<FrameRun, 1> kGiven = {FrameRun{kData / kPageSize, 1}};
+  for (const bool by_balloon : {true, false, true}) {
+    ASSERT_TRUE(guest.memory.write<uint32_t>(Gpa{kData}, 0xfeedc0de));
+    ASSERT_EQ(out_value(guest.run()), 0xfeedc0deU);
+    ASSERT_EQ(*guest.memory.read<uint32_t>(Gpa{kData + 4}), 0xfeedc0deU) << "the guest wrote through its own mapping";
+    if (by_balloon) {
+      reclaim.inflate(kGiven);
+    } else {
+      reclaim.discard_free(kGiven);
+    }
+    EXPECT_EQ(out_value(guest.run()), 0U) << (by_balloon ? "ballooned" : "reported");
+    // What it writes there lands where the host sees it, and the rest of the page is zeros, too.
+    ASSERT_TRUE(guest.memory.write<uint32_t>(Gpa{kData}, 0x600dbeef));
+    EXPECT_EQ(out_value(guest.run()), 0x600dbeefU);
+    EXPECT_EQ(*guest.memory.read<uint32_t>(Gpa{kData + 4}), 0x600dbeefU);
+    EXPECT_EQ(*guest.memory.read<uint32_t>(Gpa{kData + 8}), 0U);
+    if (by_balloon) reclaim.deflate(kGiven);
+  }
+  EXPECT_EQ(reclaim.stats().failed_bytes, 0U);
 }
 
 TEST(Kvm, OpenSaysWhatIsMissing) {

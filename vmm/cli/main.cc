@@ -127,6 +127,8 @@ void add_run(CLI::App& app, RunArguments& arguments) {
          "tells of free ones), with a comma between")
       ->capture_default_str()
       ->type_name("HOW");
+  run->add_option("--api", arguments.api, "Answer HTTP on a socket at this path, too (docs/control.md)")
+      ->type_name("PATH");
   run->add_option("--stats", arguments.stats, "Write what the run cost to this file, as JSON")->type_name("FILE");
 }
 

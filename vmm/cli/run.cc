@@ -63,8 +63,15 @@ Result<StopReason> serve(Machine& machine, const RunOptions& options, const std:
   if (!registry) return pass_on(registry);
   auto registration = registry->claim(name);
   if (!registration) return pass_on(registration);
+  std::vector<Registration> registrations;
+  registrations.push_back(std::move(*registration));
+  if (!options.api.empty()) {
+    auto second = Registry::claim_at(name, options.api);
+    if (!second) return pass_on(second);
+    registrations.push_back(std::move(*second));
+  }
   MachineService service(machine, name, options.kernel);
-  auto server = ControlServer::start(std::move(*registration), service);
+  auto server = ControlServer::start(std::move(registrations), service);
   if (!server) return pass_on(server);
   return machine.run();
 }

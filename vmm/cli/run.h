@@ -42,6 +42,7 @@ struct RunOptions {
   ConsoleOption console;
   BalloonOption balloon;
   std::string stats;  // a file for the run's statistics; empty: none
+  std::string api;    // a second control socket's path; empty: none
 };
 
 // Runs the guest to its end. Returns the process's exit status, as docs/architecture.md lists them; what went wrong has

@@ -51,6 +51,7 @@ Result<RunOptions> to_run_options(const RunArguments& arguments) {
   options.append = arguments.append;
   options.name = arguments.name;
   options.stats = arguments.stats;
+  options.api = arguments.api;
 
   const auto memory = parse_size(arguments.memory);
   if (!memory) return fail("--memory: {}", memory.error().message);

@@ -19,6 +19,7 @@ struct RunArguments {
   std::string console = "stdio";
   std::string balloon = "on";
   std::string stats;
+  std::string api;
 };
 
 // Errors name the option, what was typed and what it takes.

@@ -10,6 +10,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <memory>
 #include <thread>
 
@@ -134,6 +135,20 @@ Result<Registration> Registry::claim(std::string_view name) const {
     return fail("cannot name the VM '{}': a VM of that name runs already{}", name,
                 presence.pid > 0 ? fmt::format(" (pid {})", presence.pid) : "");
   }
+  if (presence.stale) ::unlink(path.c_str());
+  auto listener = listen_unix(path);
+  if (!listener) return pass_on(listener);
+  return Registration(std::string(name), path, std::move(*listener));
+}
+
+Result<Registration> Registry::claim_at(std::string_view name, const std::string& path) {
+  std::error_code error;
+  const auto parent = std::filesystem::canonical(std::filesystem::absolute(path).parent_path(), error);
+  if (error) return fail("cannot make socket '{}': its directory: {}", path, error.message());
+  const auto lock = DirectoryLock::take(parent);
+  if (!lock) return pass_on(lock);
+  const Presence presence = look(path);
+  if (presence.alive) return fail("cannot make socket '{}': a process listens there already", path);
   if (presence.stale) ::unlink(path.c_str());
   auto listener = listen_unix(path);
   if (!listener) return pass_on(listener);

@@ -66,6 +66,10 @@ class Registry {
   // not valid, is in use by a live VM, or makes the socket's path longer than the kernel takes (107 bytes).
   [[nodiscard]] Result<Registration> claim(std::string_view name) const;
 
+  // The same, but on a socket at `path`, where whoever put it there looks for it: list() and find() do not know of it.
+  // Errors: somebody listens there already, there is something that is no socket, or it cannot be made.
+  static Result<Registration> claim_at(std::string_view name, const std::string& path);
+
   // The VMs that run, by name. Removes stale sockets.
   [[nodiscard]] Result<std::vector<RegisteredVm>> list() const;
 

@@ -147,11 +147,11 @@ bool accept_client(int listener, Connections& connections, const ServerLimits& l
 
 }  // namespace
 
-Result<std::unique_ptr<ControlServer>> ControlServer::start(Registration registration, VmService& vm,
+Result<std::unique_ptr<ControlServer>> ControlServer::start(std::vector<Registration> registrations, VmService& vm,
                                                             ServerLimits limits) {
   auto stop = make_eventfd();
   if (!stop) return pass_on(stop);
-  std::unique_ptr<ControlServer> server(new ControlServer(std::move(registration), vm, limits, std::move(*stop)));
+  std::unique_ptr<ControlServer> server(new ControlServer(std::move(registrations), vm, limits, std::move(*stop)));
   // The thread inherits the mask: no signal of the process is ever handled on it.
   sigset_t all;
   sigset_t before;
@@ -168,8 +168,8 @@ Result<std::unique_ptr<ControlServer>> ControlServer::start(Registration registr
   return server;
 }
 
-ControlServer::ControlServer(Registration registration, VmService& vm, ServerLimits limits, UniqueFd stop)
-    : registration_(std::move(registration)), vm_(vm), limits_(limits), stop_(std::move(stop)) {}
+ControlServer::ControlServer(std::vector<Registration> registrations, VmService& vm, ServerLimits limits, UniqueFd stop)
+    : registrations_(std::move(registrations)), vm_(vm), limits_(limits), stop_(std::move(stop)) {}
 
 ControlServer::~ControlServer() {
   signal_eventfd(stop_.get());
@@ -182,7 +182,11 @@ void ControlServer::serve() {
   std::vector<pollfd> polled;
   for (;;) {
     const bool room = connections.size() < limits_.max_connections;
-    polled.assign({{stop_.get(), POLLIN, 0}, {registration_.listener(), static_cast<short>(room ? POLLIN : 0), 0}});
+    polled.assign({{stop_.get(), POLLIN, 0}});
+    for (const Registration& registration : registrations_) {
+      polled.push_back({registration.listener(), static_cast<short>(room ? POLLIN : 0), 0});
+    }
+    const size_t first = polled.size();  // of the clients
     for (const auto& connection : connections) polled.push_back({connection->fd(), connection->events(), 0});
     if (::poll(polled.data(), polled.size(), poll_timeout(connections)) < 0 && errno != EINTR) {
       spdlog::warn("the control socket of '{}' is served no longer: poll failed: {}", name(), errno_text(errno));
@@ -192,15 +196,16 @@ void ControlServer::serve() {
 
     const auto now = Clock::now();
     for (size_t i = 0; i < connections.size(); ++i) {
-      if (polled[i + 2].revents != 0) {
+      if (polled[first + i].revents != 0) {
         connections[i]->on_ready(vm_);
       } else if (connections[i]->deadline() <= now) {
         connections[i]->on_deadline();
       }
     }
     std::erase_if(connections, [](const auto& connection) { return connection->finished(); });
-    if (polled[1].revents != 0 && !accept_client(registration_.listener(), connections, limits_)) {
-      ::poll(polled.data(), 1, kAcceptPauseMs);
+    for (size_t i = 1; i < first; ++i) {
+      if (polled[i].revents == 0 || connections.size() >= limits_.max_connections) continue;
+      if (!accept_client(polled[i].fd, connections, limits_)) ::poll(polled.data(), 1, kAcceptPauseMs);
     }
   }
 }

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <memory>
 #include <thread>
+#include <vector>
 
 #include "vmm/base/fd.h"
 #include "vmm/base/result.h"
@@ -23,24 +24,25 @@ struct ServerLimits {
 
 class ControlServer {
  public:
-  // Starts serving `vm` on the registration's socket. `vm` must outlive the server. Errors: no thread or descriptor.
-  static Result<std::unique_ptr<ControlServer>> start(Registration registration, VmService& vm,
+  // Starts serving `vm` on the sockets of the registrations; the first names it. `vm` must outlive the server. Errors:
+  // no thread or descriptor. REQUIRES: at least one
+  static Result<std::unique_ptr<ControlServer>> start(std::vector<Registration> registrations, VmService& vm,
                                                       ServerLimits limits = ServerLimits{});
 
   ControlServer(const ControlServer&) = delete;
   ControlServer& operator=(const ControlServer&) = delete;
 
-  // Ends the thread (after the request at hand), then frees the name. Not to be called from inside a VmService method.
+  // Ends the thread (after the request at hand), then frees the names. Not to be called from inside a VmService method.
   ~ControlServer();
 
-  [[nodiscard]] const std::string& name() const { return registration_.name(); }
-  [[nodiscard]] const std::string& socket_path() const { return registration_.socket_path(); }
+  [[nodiscard]] const std::string& name() const { return registrations_.front().name(); }
+  [[nodiscard]] const std::string& socket_path() const { return registrations_.front().socket_path(); }
 
  private:
-  ControlServer(Registration registration, VmService& vm, ServerLimits limits, UniqueFd stop);
+  ControlServer(std::vector<Registration> registrations, VmService& vm, ServerLimits limits, UniqueFd stop);
   void serve();
 
-  Registration registration_;
+  std::vector<Registration> registrations_;
   VmService& vm_;
   const ServerLimits limits_;
   UniqueFd stop_;  // eventfd: signalled by the destructor, polled by the thread

@@ -34,8 +34,9 @@ Result<UniqueFd> listen_unix(const std::string& path) {
   const auto address = address_of(path);
   if (!address) {
     return fail(
-        "cannot make socket '{}': its path is {} bytes long and the kernel takes {}; set XDG_RUNTIME_DIR to a shorter "
-        "one",
+        "cannot make socket '{}': its path is {} bytes long and the kernel takes {}; give a shorter one "
+        "(XDG_RUNTIME_DIR, "
+        "for a VM's own)",
         path, path.size(), sizeof(sockaddr_un::sun_path) - 1);
   }
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));

@@ -107,7 +107,7 @@ Status Machine::plug_devices(const MachineConfig& config) {
   auto device = std::make_unique<VirtioBalloon>(reclaim_, *config.balloon);
   VirtioBalloon& balloon = *device;
   if (auto done = plug_virtio(std::move(device)); !done) return done;
-  auto steering = Balloon::create(balloon, virtio_.back()->transport(), loop_);
+  auto steering = Balloon::create(balloon, virtio_.back()->transport(), reclaim_, loop_);
   if (!steering) return pass_on(steering);
   balloon_ = std::move(*steering);
   return {};

@@ -16,9 +16,13 @@ constexpr uint64_t kHugeBytes = 2 * MiB;
 
 Reclaim::Reclaim(const GuestMemory& memory)
     : memory_(memory), frame_count_(memory.bytes() / kPageSize), ballooned_(frame_count_) {
-  // Areas as the host's huge pages lie: by address, not by offset.
-  const auto base = reinterpret_cast<uint64_t>(memory.hva_base());
-  split_.resize((base % kHugeBytes + memory.bytes() + kHugeBytes - 1) / kHugeBytes);
+  const uint64_t last = reinterpret_cast<uint64_t>(memory.hva_base()) + memory.bytes() - 1;
+  split_.resize(area_of(last) + 1);
+  cut_.reserve(split_.size());
+}
+
+uint64_t Reclaim::area_of(uint64_t address) const {
+  return address / kHugeBytes - reinterpret_cast<uint64_t>(memory_.hva_base()) / kHugeBytes;
 }
 
 std::optional<uint64_t> Reclaim::frame_of(Gpa gpa) const {
@@ -51,6 +55,7 @@ void Reclaim::inflate(std::span<const FrameRun> runs) {
       ballooned_[frame] = true;
     }
   }
+  settle_or_arrange();
 }
 
 void Reclaim::deflate(std::span<const FrameRun> runs) {
@@ -72,34 +77,60 @@ void Reclaim::discard_free(std::span<const FrameRun> runs) {
     const FrameRun run = cut(given);
     if (run.count > 0) stats_.reported_bytes += discard(run);
   }
+  settle_or_arrange();
 }
 
 // Private anonymous memory: MADV_DONTNEED frees the frames and shows zeros afterwards (madvise(2)). Returns the bytes.
 uint64_t Reclaim::discard(FrameRun run) {
   std::byte* const begin = memory_.hva_base() + run.first * kPageSize;
   const uint64_t bytes = run.count * kPageSize;
-  // A huge page of which a part is given up keeps all of its memory until it is split, and nothing splits it soon.
   const auto address = reinterpret_cast<uint64_t>(begin);
-  if (address % kHugeBytes != 0) split_huge_page(address);
-  if ((address + bytes) % kHugeBytes != 0) split_huge_page(address + bytes - kPageSize);
+  if (address % kHugeBytes != 0) note_cut(address);
+  if ((address + bytes) % kHugeBytes != 0) note_cut(address + bytes - 1);
   ++stats_.discard_calls;
   if (::madvise(begin, bytes, MADV_DONTNEED) == 0) return bytes;
   stats_.failed_bytes += bytes;
   return 0;
 }
 
-// Splits the huge page around `address`, if there is one: MADV_COLD on a part of it does that as a side effect, which
-// is what the kernel promises for a range that cuts a huge page.
-void Reclaim::split_huge_page(uint64_t address) {
-  const auto base = reinterpret_cast<uint64_t>(memory_.hva_base());
-  const uint64_t area = address / kHugeBytes - base / kHugeBytes;
+void Reclaim::note_cut(uint64_t address) {
+  const uint64_t area = area_of(address);
   if (split_[area]) return;
   // From the first hole on: or the kernel would, in its own time, make one huge page of what is left, and fill the
   // hole.
-  if (stats_.split_calls == 0) (void)::madvise(memory_.hva_base(), memory_.bytes(), MADV_NOHUGEPAGE);
+  if (stats_.split_calls == 0 && cut_.empty()) (void)::madvise(memory_.hva_base(), memory_.bytes(), MADV_NOHUGEPAGE);
   split_[area] = true;
-  ++stats_.split_calls;
-  (void)::madvise(reinterpret_cast<void*>(address), kPageSize, MADV_COLD);  // EINVAL before 5.4: then only later
+  cut_.push_back(area);
+}
+
+void Reclaim::settle_or_arrange() {
+  if (cut_.empty() || arranged_) return;
+  if (soon_) {
+    arranged_ = true;
+    soon_();
+  } else {
+    split_cut_pages();
+  }
+}
+
+void Reclaim::settle() {
+  const std::lock_guard lock(mutex_);
+  arranged_ = false;
+  split_cut_pages();
+}
+
+// MADV_COLD on pages of a huge page that is not whole splits it, as a side effect that the kernel needs for itself: it
+// cannot age a part. Where nothing of it is left there is nothing to do, and little is done.
+void Reclaim::split_cut_pages() {
+  const auto base = reinterpret_cast<uint64_t>(memory_.hva_base());
+  for (const uint64_t area : cut_) {
+    const uint64_t begin = (base / kHugeBytes + area) * kHugeBytes;
+    const uint64_t from = std::max(begin, base);
+    const uint64_t to = std::min(begin + kHugeBytes, base + memory_.bytes());
+    ++stats_.split_calls;
+    (void)::madvise(reinterpret_cast<void*>(from), to - from, MADV_COLD);  // EINVAL before 5.4: then only later
+  }
+  cut_.clear();
 }
 
 FrameState Reclaim::state(uint64_t frame) const {

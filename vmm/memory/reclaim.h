@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <span>
@@ -27,11 +28,12 @@ struct ReclaimStats {
   uint64_t deflated_bytes = 0;   // taken back from it, ever
   uint64_t reported_bytes = 0;   // given up because the guest reported it as free, ever
   uint64_t discard_calls = 0;    // system calls that gave memory up
-  uint64_t split_calls = 0;      // system calls that split a huge page first
+  uint64_t split_calls = 0;      // system calls that split huge pages of which a part was given up
   uint64_t failed_bytes = 0;     // that the kernel did not take
 };
 
-// Thread safety: all of it; mutex_ guards the states. Nothing throws once it is created.
+// Thread safety: all of it; mutex_ guards the states. Nothing throws once it is created. An area is 2 MiB of the
+// mapping as the host's huge pages lie: by address, not by offset.
 class Reclaim {
  public:
   // `memory` outlives it.
@@ -55,20 +57,33 @@ class Reclaim {
   // again without a word.
   void discard_free(std::span<const FrameRun> runs);
 
+  // A huge page of which a part was given up keeps all of its memory until it is split; one that is given up piece by
+  // piece need not be. So splitting waits for a pause: `soon` is called when there is something to split and nothing
+  // was before, and whoever set it calls settle() a little later. Without one, pages are split at once.
+  // `soon` runs with the lock held and must not call back. REQUIRES: nobody uses the object meanwhile
+  void set_settler(std::function<void()> soon) { soon_ = std::move(soon); }
+  void settle();
+
   [[nodiscard]] FrameState state(uint64_t frame) const;
   [[nodiscard]] ReclaimStats stats() const;
 
  private:
   // The rest REQUIRE mutex_.
   uint64_t discard(FrameRun run);
-  void split_huge_page(uint64_t address);
+  void note_cut(uint64_t address);
+  void settle_or_arrange();
+  void split_cut_pages();
+  [[nodiscard]] uint64_t area_of(uint64_t address) const;
   [[nodiscard]] FrameRun cut(FrameRun run) const;
 
   const GuestMemory& memory_;
   const uint64_t frame_count_;
   mutable std::mutex mutex_;
   std::vector<bool> ballooned_;  // by frame
-  std::vector<bool> split_;      // by 2 MiB area of the mapping: no huge page stands there any more
+  std::vector<bool> split_;      // by area: no huge page stands there any more, or it is in cut_
+  std::vector<uint64_t> cut_;    // areas in which a huge page may be that lacks a part; each once
+  std::function<void()> soon_;
+  bool arranged_ = false;  // soon_ was called, and settle() not since
   ReclaimStats stats_;
 };
 

@@ -170,9 +170,9 @@ class World {
     const auto head = queues_[index]->add(segments);
     if (!head) return false;
     tokens_[index][*head] = token;
-    queues_[index]->publish();
     return true;
   }
+  static void announce(void* context, Queue queue) { of(context).queues_[static_cast<size_t>(queue)]->publish(); }
   static bool send_bytes(void* context, Queue queue, const void* data, uint32_t size, void* token) {
     World& world = of(context);
     // The driver's memory is not the guest's here: what the device reads is a copy, one place for each request.
@@ -209,7 +209,7 @@ class World {
   [[nodiscard]] uint64_t reported_bytes() const { return reclaim_.stats().reported_bytes; }
 
   Driver driver{{this, take_page, return_page, hold, unhold, read_stats, isolate_free, restore_free},
-                {this, send_bytes, send_pages, target, set_actual}};
+                {this, send_bytes, send_pages, announce, target, set_actual}};
 };
 
 TEST(BalloonDriver, InflatesToTheTargetAndBack) {

@@ -5,8 +5,10 @@
 #include <poll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <fstream>
 #include <thread>
 
 #include "tests/unit/control/fakes.h"
@@ -29,7 +31,12 @@ class ServerTest : public ::testing::Test {
   void start(ServerLimits limits = {}) {
     auto registration = registry_.claim("fake");
     ASSERT_TRUE(registration) << registration.error().message;
-    auto server = ControlServer::start(std::move(*registration), vm_, limits);
+    std::vector<Registration> registrations;
+    registrations.push_back(std::move(*registration));
+    auto second = Registry::claim_at("fake", second_path());
+    ASSERT_TRUE(second) << second.error().message;
+    registrations.push_back(std::move(*second));
+    auto server = ControlServer::start(std::move(registrations), vm_, limits);
     ASSERT_TRUE(server) << server.error().message;
     server_ = std::move(*server);
   }
@@ -37,6 +44,9 @@ class ServerTest : public ::testing::Test {
   [[nodiscard]] VmClient client(std::chrono::milliseconds patience = 10s) const {
     return VmClient({"fake", server_->socket_path(), ::getpid()}, patience);
   }
+
+  // Outside the registry's directory.
+  [[nodiscard]] std::string second_path() const { return elsewhere_.path() + "/api"; }
 
   [[nodiscard]] UniqueFd connect() const { return connect_unix(server_->socket_path(), 1s).fd; }
 
@@ -71,10 +81,32 @@ class ServerTest : public ::testing::Test {
   }
 
   testing::TempDir home_;
+  testing::TempDir elsewhere_;
   Registry registry_ = Registry::open_at(home_.path()).value();
   testing::FakeVm vm_;
   std::unique_ptr<ControlServer> server_;
 };
+
+TEST_F(ServerTest, ServesASecondSocketWhereItIsWanted) {
+  start();
+  const auto info = VmClient({"fake", second_path(), ::getpid()}).info();
+  ASSERT_TRUE(info) << info.error().message;
+  struct stat about = {};
+  ASSERT_EQ(::stat(second_path().c_str(), &about), 0);
+  EXPECT_EQ(about.st_mode & 0777, 0600u);
+  EXPECT_FALSE(Registry::claim_at("other", second_path())) << "somebody listens there";
+  server_.reset();
+  EXPECT_NE(::stat(second_path().c_str(), &about), 0) << "it goes with the server";
+}
+
+TEST_F(ServerTest, NoSocketIsMadeWhereThereIsSomethingElse) {
+  std::ofstream(second_path()) << "precious";
+  EXPECT_FALSE(Registry::claim_at("fake", second_path()));
+  std::string word;
+  std::ifstream(second_path()) >> word;
+  EXPECT_EQ(word, "precious");
+  EXPECT_FALSE(Registry::claim_at("fake", elsewhere_.path() + "/no/such/directory"));
+}
 
 TEST_F(ServerTest, ServesEveryRoute) {
   start();

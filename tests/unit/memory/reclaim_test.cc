@@ -92,6 +92,32 @@ TEST_F(ReclaimTest, ReportedFramesAreDiscardedAndStayTheGuests) {
   EXPECT_EQ(reclaim_.stats().ballooned_bytes, 0u);
 }
 
+// The huge pages at a run's two ends are cut, and split: at once, or when whoever was told says so.
+TEST_F(ReclaimTest, CutPagesAreSplitOnceAndTogether) {
+  constexpr uint64_t kAreaFrames = 512;
+  inflate({kAreaFrames, 3 * kAreaFrames + 7});
+  const uint64_t at_once = reclaim_.stats().split_calls;
+  EXPECT_GE(at_once, 1u);
+  EXPECT_LE(at_once, 2u) << "what lies between them is given up whole";
+  inflate({kAreaFrames, 3 * kAreaFrames + 7});
+  EXPECT_EQ(reclaim_.stats().split_calls, at_once) << "no huge page stands there any more";
+
+  int told = 0;
+  reclaim_.set_settler([&] { ++told; });
+  for (uint64_t piece = 6 * kAreaFrames; piece < 7 * kAreaFrames; piece += 100) inflate({piece, 100});
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(reclaim_.stats().split_calls, at_once);
+  reclaim_.settle();
+  const uint64_t later = reclaim_.stats().split_calls;
+  EXPECT_GT(later, at_once);
+  EXPECT_LE(later, at_once + 2) << "once an area";
+  reclaim_.settle();
+  EXPECT_EQ(reclaim_.stats().split_calls, later);
+  inflate({10 * kAreaFrames, 3});
+  EXPECT_EQ(told, 2) << "and again after that";
+  reclaim_.set_settler({});
+}
+
 // Any order of inflating, deflating, reporting and writing, against a model of what each frame holds.
 TEST_F(ReclaimTest, AnyOrderOfThingsKeepsTheModel) {
   std::mt19937 random(3);

@@ -1,4 +1,4 @@
-#include "tests/interop/qmp.h"
+#include "tests/support/qmp.h"
 
 #include <poll.h>
 #include <sys/socket.h>
