@@ -14,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <numeric>
 #include <stdexcept>
 #include <thread>
 
@@ -36,6 +37,7 @@ constexpr uint64_t kBalloon = 192 * MiB;
 constexpr double kBalloonMib = kBalloon / MiB;
 constexpr int kReports = 50;  // a round
 constexpr uint64_t kReportedMib = 16;
+constexpr auto kPatience = 1s;  // for a report: what takes longer counts as never done
 constexpr auto kLimit = 60s;
 
 double seconds_since(Clock::time_point begin) {
@@ -168,10 +170,14 @@ void measure_reporting(const Peer& peer, Samples& samples) {
     vm.touch(kReportedMib);
     const auto begin = Clock::now();
     // All but 2 MiB: the guest keeps a few free pages for the next who asks, and the VMM may have grown a little
-    // itself.
-    vm.wait_until([&] { return resident_bytes(vm.pid()) < before + 2 * MiB; }, 500us,
-                  "memory that was " + format_size(before) + " before report " + std::to_string(i));
-    samples["report_milliseconds"].push_back(1000 * seconds_since(begin));
+    // itself. Where the host fills a hole with a huge page as soon as one byte there is touched, some of it never
+    // comes.
+    while (resident_bytes(vm.pid()) >= before + 2 * MiB && Clock::now() - begin < kPatience) {
+      std::this_thread::sleep_for(500us);
+    }
+    const double seconds = seconds_since(begin);
+    samples["report_milliseconds"].push_back(1000 * seconds);
+    samples["reports_never_done_per_cent"].push_back(Clock::now() - begin < kPatience ? 0 : 100);
     vm.expect("$ ");
   }
 }
@@ -179,8 +185,9 @@ void measure_reporting(const Peer& peer, Samples& samples) {
 struct Row {
   const char* name;
   const char* unit;
-  double per_cent;  // the percentile that is shown
+  double per_cent;  // the percentile that is shown; kMean: the mean
 };
+constexpr double kMean = -1;
 constexpr Row kRows[] = {
     {"inflate_touched_mib_per_second", "MiB/s", 50},
     {"inflate_untouched_mib_per_second", "MiB/s", 50},
@@ -189,7 +196,13 @@ constexpr Row kRows[] = {
     {"vm_exits_per_mib", "/MiB", 50},
     {"report_milliseconds", "ms", 50},
     {"report_milliseconds", "ms", 99},
+    {"reports_never_done_per_cent", "%", kMean},
 };
+
+double pick(const std::vector<double>& values, double per_cent) {
+  if (per_cent != kMean) return percentile(values, per_cent);
+  return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
+}
 
 int bench(int rounds, bool json, bool sizes, bool reports) {
   Samples ours;
@@ -213,9 +226,9 @@ int bench(int rounds, bool json, bool sizes, bool reports) {
   }
   for (const Row& row : kRows) {
     if (ours[row.name].empty()) continue;
-    const double a = percentile(ours[row.name], row.per_cent);
-    const double b = percentile(theirs[row.name], row.per_cent);
-    const std::string name = std::string(row.name) + (row.per_cent == 50 ? "" : "_p99");
+    const double a = pick(ours[row.name], row.per_cent);
+    const double b = pick(theirs[row.name], row.per_cent);
+    const std::string name = std::string(row.name) + (row.per_cent == 99 ? "_p99" : "");
     out[kTwofold.name][name] = a;
     out[kQemu.name][name] = b;
     if (!json) std::printf("%-38s %9.2f %-5s %9.2f %-5s %8.2f\n", name.c_str(), a, row.unit, b, row.unit, a / b);

@@ -3,7 +3,7 @@
 
 #include "vmm/base/size.h"
 #include "vmm/control/doctor.h"
-#include "vmm/control/newer_uapi.h"
+#include "ksm/newer_uapi.h"
 #include "vmm/control/numbers.h"
 
 namespace twofold {

@@ -15,7 +15,7 @@
 
 #include "vmm/base/fd.h"
 #include "vmm/base/size.h"
-#include "vmm/control/newer_uapi.h"
+#include "ksm/newer_uapi.h"
 #include "vmm/control/numbers.h"
 
 namespace twofold {

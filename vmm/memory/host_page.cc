@@ -4,35 +4,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "ksm/newer_uapi.h"
 #include "vmm/base/address.h"
 #include "vmm/base/size.h"
-
-// From the kernel's uapi <linux/fs.h> (6.7 and newer), for building with older headers.
-#ifndef PAGEMAP_SCAN
-#include <linux/types.h>
-struct page_region {
-  __u64 start;
-  __u64 end;
-  __u64 categories;
-};
-struct pm_scan_arg {
-  __u64 size;
-  __u64 flags;
-  __u64 start;
-  __u64 end;
-  __u64 walk_end;
-  __u64 vec;
-  __u64 vec_len;
-  __u64 max_pages;
-  __u64 category_inverted;
-  __u64 category_mask;
-  __u64 category_anyof_mask;
-  __u64 return_mask;
-};
-#define PAGE_IS_PFNZERO (1 << 5)
-#define PAGE_IS_HUGE (1 << 6)
-#define PAGEMAP_SCAN _IOWR('f', 16, struct pm_scan_arg)
-#endif
 
 namespace twofold {
 

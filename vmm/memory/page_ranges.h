@@ -5,15 +5,12 @@
 #include <span>
 #include <vector>
 
+#include "ksm/frames.h"
+
 namespace twofold {
 
 // Adjacent frames of guest RAM, by their place in its mapping: `first` × 4096 bytes is the offset of the first.
-struct FrameRun {
-  uint64_t first = 0;
-  uint64_t count = 0;
-  [[nodiscard]] uint64_t end() const { return first + count; }
-  bool operator==(const FrameRun&) const = default;
-};
+using FrameRun = ksm::Run;
 
 // Sorts `frames` in place and appends them to `runs` as runs in ascending order, each frame once, no two runs adjacent.
 // Pure. Allocates only where `runs` grows.

@@ -1,16 +1,16 @@
 // The one door through which guest memory is given up and taken back.
 //
-// Nothing else calls madvise, mmap or fallocate on guest RAM: whoever gives memory up must know what stands behind it,
-// and that knowledge is here, a state for each frame.
+// Nothing else calls madvise, mmap or fallocate on guest RAM: whoever gives memory up must know what stands behind it.
+// How the host maps it is ksm::Mapping's; what the guest has given is known here.
 #pragma once
 
 #include <cstdint>
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <span>
 #include <vector>
 
+#include "ksm/mapping.h"
 #include "vmm/memory/guest_memory.h"
 #include "vmm/memory/page_ranges.h"
 
@@ -32,8 +32,7 @@ struct ReclaimStats {
   uint64_t failed_bytes = 0;     // that the kernel did not take
 };
 
-// Thread safety: all of it; mutex_ guards the states. Nothing throws once it is created. An area is 2 MiB of the
-// mapping as the host's huge pages lie: by address, not by offset.
+// Thread safety: all of it; the mapping's lock guards the states. Nothing throws once it is created.
 class Reclaim {
  public:
   // `memory` outlives it.
@@ -57,33 +56,24 @@ class Reclaim {
   // again without a word.
   void discard_free(std::span<const FrameRun> runs);
 
-  // A huge page of which a part was given up keeps all of its memory until it is split; one that is given up piece by
-  // piece need not be. So splitting waits for a pause: `soon` is called when there is something to split and nothing
-  // was before, and whoever set it calls settle() a little later. Without one, pages are split at once.
-  // `soon` runs with the lock held and must not call back. REQUIRES: nobody uses the object meanwhile
-  void set_settler(std::function<void()> soon) { soon_ = std::move(soon); }
+  // Splitting huge pages of which a part was given up waits for a pause: see ksm::Mapping::set_settler.
+  // REQUIRES: nobody uses the object meanwhile
+  void set_settler(std::function<void()> soon) { mapping_.set_settler(std::move(soon)); }
   void settle();
+
+  // For whoever merges.
+  [[nodiscard]] ksm::Mapping& mapping() { return mapping_; }
 
   [[nodiscard]] FrameState state(uint64_t frame) const;
   [[nodiscard]] ReclaimStats stats() const;
 
  private:
-  // The rest REQUIRE mutex_.
-  uint64_t discard(FrameRun run);
-  void note_cut(uint64_t address);
-  void settle_or_arrange();
-  void split_cut_pages();
-  [[nodiscard]] uint64_t area_of(uint64_t address) const;
   [[nodiscard]] FrameRun cut(FrameRun run) const;
 
   const GuestMemory& memory_;
   const uint64_t frame_count_;
-  mutable std::mutex mutex_;
+  ksm::Mapping mapping_;
   std::vector<bool> ballooned_;  // by frame
-  std::vector<bool> split_;      // by area: no huge page stands there any more, or it is in cut_
-  std::vector<uint64_t> cut_;    // areas in which a huge page may be that lacks a part; each once
-  std::function<void()> soon_;
-  bool arranged_ = false;  // soon_ was called, and settle() not since
   ReclaimStats stats_;
 };
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "vmm/base/size.h"
-#include "vmm/control/newer_uapi.h"
+#include "ksm/newer_uapi.h"
 
 namespace twofold {
 namespace {

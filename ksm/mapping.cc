@@ -1,0 +1,210 @@
+#include "ksm/mapping.h"
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <system_error>
+
+#include "ksm/page_hash.h"
+
+namespace ksm {
+
+namespace {
+
+constexpr uint64_t kHugeBytes = 2 << 20;
+// NORESERVE: promising more than there is, is what this is for.
+constexpr int kPlace = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
+
+}  // namespace
+
+Mapping::Mapping(std::byte* memory, uint64_t frames) : memory_(memory), frames_(frames) {
+  split_.resize(area_of(reinterpret_cast<uint64_t>(memory) + frames * kPageBytes - 1) + 1);
+  cut_.reserve(split_.size());
+}
+
+std::byte* Mapping::at(uint64_t frame) const {
+  return memory_ + frame * kPageBytes;
+}
+
+uint64_t Mapping::area_of(uint64_t address) const {
+  return address / kHugeBytes - reinterpret_cast<uint64_t>(memory_) / kHugeBytes;
+}
+
+// --- Giving up -----------------------------------------------------------------------------------------------
+
+// The first frame after `frame` that is not anonymous as it is, or not of the pool as it is; at most `end`.
+uint64_t Mapping::same_kind_from(uint64_t frame, uint64_t end) const {
+  const bool anonymous = is_anonymous(frame);
+  while (++frame < end && is_anonymous(frame) == anonymous) {
+  }
+  return frame;
+}
+
+uint64_t Mapping::discard(Run run) {
+  if (slots_.empty()) return discard_anonymous(run);
+  uint64_t given = 0;
+  for (uint64_t frame = run.first; frame < run.end();) {
+    const uint64_t end = same_kind_from(frame, run.end());
+    const Run piece{frame, end - frame};
+    given += is_anonymous(frame) ? discard_anonymous(piece) : discard_shared(piece);
+    frame = end;
+  }
+  return given;
+}
+
+// Private anonymous memory: MADV_DONTNEED frees the frames and shows zeros afterwards (madvise(2)).
+uint64_t Mapping::discard_anonymous(Run run) {
+  note_cuts(run);
+  ++stats_.discard_calls;
+  const uint64_t bytes = run.count * kPageBytes;
+  if (::madvise(at(run.first), bytes, MADV_DONTNEED) == 0) return bytes;
+  stats_.failed_bytes += bytes;
+  return 0;
+}
+
+uint64_t Mapping::discard_shared(Run run) {
+  ++stats_.discard_calls;
+  const uint64_t bytes = run.count * kPageBytes;
+  if (::mmap(at(run.first), bytes, PROT_READ | PROT_WRITE, kPlace | MAP_ANONYMOUS, -1, 0) == MAP_FAILED) {
+    // No area of address space left (vm.max_map_count): the guest keeps what it has, and so do we the references.
+    stats_.failed_bytes += bytes;
+    return 0;
+  }
+  if (no_new_huge_) (void)::madvise(at(run.first), bytes, MADV_NOHUGEPAGE);
+  (void)guard_->watch(at(run.first), bytes);  // if not: it is not merged
+  set_slots(run, kNoSlot);
+  return bytes;
+}
+
+// --- Huge pages ----------------------------------------------------------------------------------------------
+
+void Mapping::note_cuts(Run run) {
+  const auto begin = reinterpret_cast<uint64_t>(at(run.first));
+  const auto end = reinterpret_cast<uint64_t>(at(run.end()));
+  if (begin % kHugeBytes != 0) note_cut(begin);
+  if (end % kHugeBytes != 0) note_cut(end - 1);
+}
+
+void Mapping::note_cut(uint64_t address) {
+  const uint64_t area = area_of(address);
+  if (split_[area]) return;
+  // From the first hole on: or the kernel would, in its own time, make one huge page of what is left, and fill the
+  // hole.
+  if (!no_new_huge_) (void)::madvise(memory_, frames_ * kPageBytes, MADV_NOHUGEPAGE);
+  no_new_huge_ = true;
+  split_[area] = true;
+  cut_.push_back(area);
+}
+
+void Mapping::settle_or_arrange() {
+  if (cut_.empty() || arranged_) return;
+  if (soon_) {
+    arranged_ = true;
+    soon_();
+  } else {
+    split_cut_pages();
+  }
+}
+
+void Mapping::settle() {
+  arranged_ = false;
+  split_cut_pages();
+}
+
+// MADV_COLD on pages of a huge page that is not whole splits it, as a side effect that the kernel needs for itself: it
+// cannot age a part. Where nothing of it is left there is nothing to do, and little is done.
+void Mapping::split_cut_pages() {
+  const auto base = reinterpret_cast<uint64_t>(memory_);
+  for (const uint64_t area : cut_) {
+    const uint64_t begin = (base / kHugeBytes + area) * kHugeBytes;
+    const uint64_t from = std::max(begin, base);
+    const uint64_t to = std::min(begin + kHugeBytes, base + frames_ * kPageBytes);
+    ++stats_.split_calls;
+    (void)::madvise(reinterpret_cast<void*>(from), to - from, MADV_COLD);  // EINVAL before 5.4: then only later
+  }
+  cut_.clear();
+}
+
+// --- Merging -------------------------------------------------------------------------------------------------
+
+bool Mapping::start_merging(std::string* error) {
+  guard_ = WriteGuard::open(error);
+  if (!guard_) return false;
+  if (!guard_->watch(memory_, frames_ * kPageBytes)) {
+    *error = "cannot watch the memory for writes: " + std::system_category().message(errno);
+    guard_.reset();
+    return false;
+  }
+  slots_.assign(frames_, kNoSlot);
+  held_.assign(frames_, false);
+  return true;
+}
+
+bool Mapping::share(Run run, int pool, Slot first) {
+  const uint64_t bytes = run.count * kPageBytes;
+  const auto offset = static_cast<off_t>(uint64_t{first} * kPageBytes);
+  if (::mmap(at(run.first), bytes, PROT_READ | PROT_WRITE, kPlace, pool, offset) == MAP_FAILED) return false;
+  note_cuts(run);
+  // A new mapping is not watched. Watching it also lets the kernel make one area of it and its neighbours.
+  (void)guard_->watch(at(run.first), bytes);
+  set_slots(run, first);
+  return true;
+}
+
+// Whether the frame's mapping goes on where the mapping of the frame before it ends, so that one area holds both.
+bool Mapping::joins(uint64_t frame) const {
+  const Slot before = slots_[frame - 1];
+  return before == kNoSlot ? slots_[frame] == kNoSlot : slots_[frame] == before + 1;
+}
+
+uint64_t Mapping::boundaries(Run run) const {
+  uint64_t count = 0;
+  const uint64_t last = std::min(run.end(), frames_ - 1);
+  for (uint64_t frame = std::max<uint64_t>(run.first, 1); frame <= last; ++frame) count += joins(frame) ? 0 : 1;
+  return count;
+}
+
+void Mapping::set_slots(Run run, Slot first) {
+  stats_.areas -= boundaries(run);
+  for (uint64_t frame = run.first; frame < run.end(); ++frame) {
+    if (held_[frame]) dropped_.push_back(slots_[frame]);
+    slots_[frame] = first == kNoSlot ? kNoSlot : static_cast<Slot>(first + (frame - run.first));
+    held_[frame] = first != kNoSlot;
+  }
+  stats_.areas += boundaries(run);
+}
+
+Slot Mapping::held_slot(uint64_t frame) const {
+  return !held_.empty() && held_[frame] ? slots_[frame] : kNoSlot;
+}
+
+void Mapping::drop_broken(uint64_t frame) {
+  dropped_.push_back(slots_[frame]);
+  held_[frame] = false;
+}
+
+void Mapping::take_dropped(std::vector<Slot>& slots) {
+  slots.insert(slots.end(), dropped_.begin(), dropped_.end());
+  dropped_.clear();
+}
+
+// A write of what is there already makes the kernel copy the page. MADV_POPULATE_WRITE (Linux 5.14) does that for a
+// range, whatever other threads write meanwhile.
+bool Mapping::unshare(Run run) {
+  bool all = true;
+  for (uint64_t frame = run.first; frame < run.end(); ++frame) {
+    if (!held_[frame]) continue;
+    uint64_t end = frame;
+    while (end < run.end() && held_[end]) ++end;
+    if (::madvise(at(frame), (end - frame) * kPageBytes, MADV_POPULATE_WRITE) != 0) {
+      all = false;
+    } else {
+      for (uint64_t broken = frame; broken < end; ++broken) drop_broken(broken);
+    }
+    frame = end;
+  }
+  return all;
+}
+
+}  // namespace ksm
