@@ -125,6 +125,7 @@ void Merger::let_go(uint64_t begin, uint64_t end) {
 
 void Merger::note_wait(uint64_t nanoseconds) {
   const auto bucket = static_cast<size_t>(std::bit_width(nanoseconds / 1000));
+  stats_.wait_nanoseconds += nanoseconds;
   ++stats_.waits[std::min(bucket, stats_.waits.size() - 1)];
 }
 

@@ -26,6 +26,7 @@ struct MergeStats {
   uint64_t refused = 0;      // frames that the kernel, or the budget for areas of address space, did not let us merge
   uint64_t merge_calls = 0;  // runs mapped
   WaitHistogram waits = {};
+  uint64_t wait_nanoseconds = 0;  // all of them together
 };
 
 // What a process may have of vm.max_map_count, in areas. At the limit every mmap of the process fails, also those of

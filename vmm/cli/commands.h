@@ -33,9 +33,12 @@ struct BalloonRequest {
 };
 int balloon_command(const BalloonRequest& request, bool json);
 
-// `twofold stats [VM]`: the VM's memory, its balloon, and what its guest says of itself; with `watch`, again each
-// second.
+// `twofold stats [VM]`: the VM's memory, its merging, its balloon, and what its guest says of itself; with `watch`,
+// again each second.
 int stats_command(const std::string& vm, bool watch, bool json);
+
+// `twofold merge [VM] [on|off]`: has its identical pages merged, or no longer; without a word, tells how it goes.
+int merge_command(const std::string& vm, std::optional<bool> on, bool json);
 
 // `twofold doctor`. 0 if this host can run guests.
 int doctor_command(bool json);

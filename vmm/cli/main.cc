@@ -22,6 +22,7 @@ constexpr const char* kFooter = R"(Start here:
   twofold walk 0x5123 --process sh                 that address, through both dimensions of page tables
   twofold balloon a 32M --wait                     take 32 MiB from guest 'a', for the host
   twofold stats a --watch                          where its memory is, each second
+  twofold merge a off                              no longer merge the identical pages of guest 'a'
 
 Sizes are whole numbers with a suffix K, M, G or T (powers of 1024). Numbers are decimal, or hexadecimal after 0x.
 Where a VM is optional, it may be left out when just one runs.
@@ -76,6 +77,7 @@ struct Arguments {
   RunArguments run;
   WalkArguments walk;
   std::vector<std::string> balloon;  // [VM] [SIZE]
+  std::vector<std::string> merge;    // [VM] [on|off]
   BalloonRequest balloon_request;
   std::string vm;  // of ps, stats, pause, resume and stop
   bool watch = false;
@@ -127,6 +129,18 @@ void add_run(CLI::App& app, RunArguments& arguments) {
          "tells of free ones), with a comma between")
       ->capture_default_str()
       ->type_name("HOW");
+  run->add_option("--merge", arguments.merge, "on: merge the guest's identical pages while it runs (docs/ksm.md)")
+      ->capture_default_str()
+      ->type_name("on|off");
+  run->add_option("--merge-rate", arguments.merge_rate, "With it: look at so many pages a second at most; 0: no limit")
+      ->capture_default_str()
+      ->type_name("N");
+  run->add_option("--merge-cpu", arguments.merge_cpu, "With it: take so many per cent of a processor at most")
+      ->capture_default_str()
+      ->type_name("N");
+  run->add_option("--merge-order", arguments.merge_order, "With it: walk memory in order (scan), or at random (random)")
+      ->capture_default_str()
+      ->type_name("HOW");
   run->add_option("--api", arguments.api, "Answer HTTP on a socket at this path, too (docs/control.md)")
       ->type_name("PATH");
   run->add_option("--stats", arguments.stats, "Write what the run cost to this file, as JSON")->type_name("FILE");
@@ -157,6 +171,22 @@ void add_balloon(CLI::App& app, Arguments& arguments) {
 }
 
 // "[VM] [SIZE]": a lone word is a size if it reads as one.
+int merge_words(const Arguments& arguments) {
+  std::string vm;
+  std::optional<bool> on;
+  for (const std::string& word : arguments.merge) {
+    const bool is_last = &word == &arguments.merge.back();
+    if (is_last && (word == "on" || word == "off")) {
+      on = word == "on";
+    } else if (vm.empty()) {
+      vm = word;
+    } else {
+      return complain(fmt::format("merge: '{}' is neither on nor off", word), kBadUsage);
+    }
+  }
+  return merge_command(vm, on, arguments.json);
+}
+
 Status read_balloon_words(Arguments& arguments) {
   BalloonRequest& request = arguments.balloon_request;
   const auto& words = arguments.balloon;
@@ -174,6 +204,10 @@ Status read_balloon_words(Arguments& arguments) {
 
 void add_others(CLI::App& app, Arguments& arguments) {
   add_balloon(app, arguments);
+  CLI::App* merge = app.add_subcommand("merge", "Merge a guest's identical pages, or no longer; or tell how it goes")
+                        ->footer("The VM must have been started with --merge on. 'off' gives every page its own copy.");
+  merge->add_option("[VM] [on|off]", arguments.merge, "The VM, and what is wanted")->expected(0, 2);
+  merge->add_flag("--json", arguments.json, "Print JSON");
   CLI::App* stats = app.add_subcommand("stats", "Show where a VM's memory is, its balloon, and its guest's statistics");
   stats->add_option("VM", arguments.vm, "The VM; may be left out when just one runs");
   stats->add_flag("--watch", arguments.watch, "Again each second, until interrupted");
@@ -217,6 +251,7 @@ int dispatch(const CLI::App& app, Arguments& arguments) {
     return read ? balloon_command(arguments.balloon_request, arguments.json)
                 : complain_of_usage(app, read.error().message);
   }
+  if (command == "merge") return merge_words(arguments);
   if (command == "stats") return stats_command(arguments.vm, arguments.watch, arguments.json);
   if (command == "ps") return ps_command(arguments.vm, arguments.json);
   if (command == "pause") return state_command(arguments.vm, "paused");

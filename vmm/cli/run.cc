@@ -42,6 +42,10 @@ MachineConfig machine_config(const RunOptions& options) {
       config.console.kind = ConsoleTarget::Kind::kNone;
       break;
   }
+  if (options.merge.on) {
+    config.merge = MergeConfig{options.merge.frames_per_second, options.merge.cpu_per_cent,
+                               options.merge.random_order ? ksm::Order::kRandom : ksm::Order::kAscending};
+  }
   return config;
 }
 

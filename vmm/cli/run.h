@@ -29,6 +29,13 @@ struct BalloonOption {
   bool free_page_reporting = true;
 };
 
+struct MergeOption {
+  bool on = false;
+  uint64_t frames_per_second = 100'000;  // 0: no limit
+  uint32_t cpu_per_cent = 50;
+  bool random_order = false;
+};
+
 // The command line of `run`, syntactically checked. What the machine or KVM may still refuse (memory that is no page
 // multiple, more CPUs than KVM has, files that do not open) is for run_command to say.
 struct RunOptions {
@@ -41,6 +48,7 @@ struct RunOptions {
   std::string name;  // empty: default_vm_name
   ConsoleOption console;
   BalloonOption balloon;
+  MergeOption merge;
   std::string stats;  // a file for the run's statistics; empty: none
   std::string api;    // a second control socket's path; empty: none
 };

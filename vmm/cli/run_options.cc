@@ -44,6 +44,31 @@ Result<BalloonOption> parse_balloon(std::string_view text) {
   }
 }
 
+namespace {
+
+// One of two words.
+Result<bool> parse_choice(const char* option, const std::string& text, const char* no, const char* yes) {
+  if (text == no) return false;
+  if (text == yes) return true;
+  return fail("{}: '{}' is neither {} nor {}", option, text, no, yes);
+}
+
+Result<MergeOption> parse_merge(const RunArguments& arguments) {
+  MergeOption merge;
+  const auto on = parse_choice("--merge", arguments.merge, "off", "on");
+  if (!on) return pass_on(on);
+  const auto random = parse_choice("--merge-order", arguments.merge_order, "scan", "random");
+  if (!random) return pass_on(random);
+  const auto rate = parse_number(arguments.merge_rate, UINT32_MAX);
+  if (!rate) return fail("--merge-rate: {}", rate.error().message);
+  const auto cpu = parse_number(arguments.merge_cpu, 100);
+  if (!cpu) return fail("--merge-cpu: {}", cpu.error().message);
+  if (*cpu == 0) return fail("--merge-cpu: 0 per cent is no time at all; leave --merge out instead");
+  return MergeOption{*on, *rate, static_cast<uint32_t>(*cpu), *random};
+}
+
+}  // namespace
+
 Result<RunOptions> to_run_options(const RunArguments& arguments) {
   RunOptions options;
   options.kernel = arguments.kernel;
@@ -73,6 +98,9 @@ Result<RunOptions> to_run_options(const RunArguments& arguments) {
   auto balloon = parse_balloon(arguments.balloon);
   if (!balloon) return pass_on(balloon);
   options.balloon = *balloon;
+  auto merge = parse_merge(arguments);
+  if (!merge) return pass_on(merge);
+  options.merge = *merge;
   return options;
 }
 

@@ -18,6 +18,10 @@ struct RunArguments {
   std::string name;
   std::string console = "stdio";
   std::string balloon = "on";
+  std::string merge = "off";
+  std::string merge_rate = "100000";
+  std::string merge_cpu = "50";
+  std::string merge_order = "scan";
   std::string stats;
   std::string api;
 };

@@ -16,14 +16,19 @@ namespace {
 
 using nlohmann::json;
 
-// What `stats` shows of one VM: three answers of the API in one object. A VM without a balloon has a null there.
+// What `stats` shows of one VM: answers of the API in one object. A VM without a balloon has a null there, and so has
+// one that merges nothing.
 Result<json> look(const VmClient& vm) {
   auto info = vm.info();
   if (!info) return info;
   auto memory = vm.memory();
   if (!memory) return memory;
   const auto balloon = vm.balloon();
-  return json{{"vm", *info}, {"memory", *memory}, {"balloon", balloon ? *balloon : json()}};
+  const auto merging = vm.merging();
+  return json{{"vm", *info},
+              {"memory", *memory},
+              {"balloon", balloon ? *balloon : json()},
+              {"merging", merging ? *merging : json()}};
 }
 
 // "name_bytes" as a size, all else as it is. Names come from a VM that may be of another version: nothing is expected.
@@ -41,6 +46,7 @@ void print_group(const char* title, const json& group) {
 
 void print_stats(const json& stats) {
   print_group("memory: what the host holds for the guest", stats["memory"]);
+  if (stats["merging"].is_object()) print_group("merging: identical pages", stats["merging"]);
   if (!stats["balloon"].is_object()) return;
   print_group("balloon", stats["balloon"]);
   const json guest = stats["balloon"].value("statistics", json::object());
@@ -68,6 +74,22 @@ int stats_command(const std::string& name, bool watch, bool as_json) {
     std::fflush(stdout);
     if (watch) std::this_thread::sleep_for(std::chrono::seconds(1));
   } while (watch);
+  return kOk;
+}
+
+int merge_command(const std::string& name, std::optional<bool> on, bool as_json) {
+  const auto registry = Registry::open();
+  if (!registry) return complain(registry.error().message, kFailed);
+  const auto found = registry->find(name);
+  if (!found) return complain(found.error().message, kFailed);
+  const VmClient vm(*found);
+  const auto merging = on ? vm.set_merging(*on) : vm.merging();
+  if (!merging) return complain(merging.error().message, kFailed);
+  if (as_json) {
+    fmt::print("{}\n", json_text(*merging, 2));
+  } else {
+    print_group("merging: identical pages", *merging);
+  }
   return kOk;
 }
 

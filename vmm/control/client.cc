@@ -57,6 +57,14 @@ Result<nlohmann::json> VmClient::memory() const {
   return call("GET", "/vm/memory", {});
 }
 
+Result<nlohmann::json> VmClient::merging() const {
+  return call("GET", "/vm/merging", {});
+}
+
+Result<nlohmann::json> VmClient::set_merging(bool on) const {
+  return call("PUT", "/vm/merging", on ? R"({"state":"on"})" : R"({"state":"off"})");
+}
+
 std::string walk_target(const WalkRequest& request) {
   std::string target = fmt::format("/vm/walk?gva={:#x}", request.gva.value);
   if (request.cr3) target += fmt::format("&cr3={:#x}", *request.cr3);

@@ -27,6 +27,9 @@ class VmClient {
   // The answer is what balloon() gives.
   [[nodiscard]] Result<nlohmann::json> set_balloon(uint64_t target_bytes) const;
   [[nodiscard]] Result<nlohmann::json> memory() const;
+  [[nodiscard]] Result<nlohmann::json> merging() const;
+  // The answer is what merging() gives.
+  [[nodiscard]] Result<nlohmann::json> set_merging(bool on) const;
 
  private:
   [[nodiscard]] Result<nlohmann::json> call(std::string_view method, std::string_view target,

@@ -1,9 +1,9 @@
 #include <cerrno>
 #include <charconv>
 
+#include "ksm/newer_uapi.h"
 #include "vmm/base/size.h"
 #include "vmm/control/doctor.h"
-#include "ksm/newer_uapi.h"
 #include "vmm/control/numbers.h"
 
 namespace twofold {

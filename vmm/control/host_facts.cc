@@ -13,9 +13,9 @@
 #include <fstream>
 #include <string_view>
 
+#include "ksm/newer_uapi.h"
 #include "vmm/base/fd.h"
 #include "vmm/base/size.h"
-#include "ksm/newer_uapi.h"
 #include "vmm/control/numbers.h"
 
 namespace twofold {

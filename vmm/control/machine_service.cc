@@ -3,6 +3,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -162,6 +163,42 @@ MemoryInfo MachineService::memory() {
   info.minor_faults = static_cast<uint64_t>(usage.ru_minflt);
   info.major_faults = static_cast<uint64_t>(usage.ru_majflt);
   return info;
+}
+
+Result<MergingInfo> MachineService::merging() {
+  const Merging* const merging = machine_.merging();
+  if (merging == nullptr) return fail("'{}' merges no pages: it was started without --merge on", name_);
+  const MergeStatus status = merging->status();
+  MergingInfo info;
+  info.on = status.on;
+  info.counts = {
+      {"shared_bytes", status.shared_bytes},
+      {"pool_bytes", status.pool_bytes},
+      {"saved_bytes", status.shared_bytes - std::min(status.shared_bytes, status.pool_bytes)},
+      {"address_space_areas", status.areas},
+      {"passes_total", status.scan.passes},
+      {"frames_hashed_total", status.scan.hashed},
+      {"frames_asked_total", status.scan.asked},
+      {"frames_passed_over_total", status.scan.changing},
+      {"frames_merged_total", status.merge.merged},
+      {"zero_frames_dropped_total", status.merge.zeros},
+      {"frames_mismatched_total", status.merge.mismatched},
+      {"frames_refused_total", status.merge.refused},
+      {"merge_calls_total", status.merge.merge_calls},
+      {"cow_breaks_total", status.scan.broken},
+      {"slots_torn_total", status.slots_torn},
+  };
+  info.cpu_seconds = status.cpu_seconds;
+  info.wait_seconds = static_cast<double>(status.merge.wait_nanoseconds) * 1e-9;
+  info.waits.assign(status.merge.waits.begin(), status.merge.waits.end());
+  return info;
+}
+
+Status MachineService::set_merging(bool on) {
+  Merging* const merging = machine_.merging();
+  if (merging == nullptr) return fail("'{}' merges no pages: it was started without --merge on", name_);
+  merging->set_on(on);
+  return {};
 }
 
 Result<nlohmann::json> MachineService::processes() {

@@ -24,6 +24,8 @@ class MachineService final : public VmService {
   [[nodiscard]] Result<BalloonInfo> balloon() override;
   [[nodiscard]] Status set_balloon_target(uint64_t bytes) override;
   [[nodiscard]] MemoryInfo memory() override;
+  [[nodiscard]] Result<MergingInfo> merging() override;
+  [[nodiscard]] Status set_merging(bool on) override;
 
  private:
   // Where our own guest keeps its process list; an error for every other guest.

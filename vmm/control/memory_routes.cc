@@ -57,19 +57,50 @@ Result<uint64_t> parse_target(const std::string& body) {
   return json["target_bytes"].get<uint64_t>();
 }
 
+nlohmann::json to_json(const MergingInfo& info) {
+  nlohmann::json json = {{"state", info.on ? "on" : "off"}, {"cpu_seconds", info.cpu_seconds}};
+  for (const auto& [name, value] : info.counts) json[name] = value;
+  json["writer_waits_below_microseconds"] = nlohmann::json::array();
+  for (size_t n = 0; n < info.waits.size(); ++n) {
+    if (info.waits[n] > 0) json["writer_waits_below_microseconds"].push_back({1u << n, info.waits[n]});
+  }
+  return json;
+}
+
+// Reads {"state": "on"} or {"state": "off"} and nothing else.
+Result<bool> parse_merging(const std::string& body) {
+  const auto json = nlohmann::json::parse(body, nullptr, /*allow_exceptions=*/false);
+  if (json == nlohmann::json{{"state", "on"}}) return true;
+  if (json == nlohmann::json{{"state", "off"}}) return false;
+  return fail("PUT /vm/merging takes {{\"state\": \"on\"}} or {{\"state\": \"off\"}}");
+}
+
 // Prometheus's text format: a metric with its type, and the VM's name as a label.
 class Metrics {
  public:
-  explicit Metrics(const std::string& vm) : label_(fmt::format("{{vm=\"{}\"}}", vm)) {}
+  explicit Metrics(const std::string& vm) : vm_(vm), label_(fmt::format("{{vm=\"{}\"}}", vm)) {}
 
   void add(const char* type, const std::string& name, double value) {
     text_ += fmt::format("# TYPE twofold_{0} {1}\ntwofold_{0}{2} {3}\n", name, type, label_, value);
   }
   void gauge(const std::string& name, double value) { add("gauge", name, value); }
   void counter(const std::string& name, double value) { add("counter", name, value); }
+  // `counts`: how many values lay below 2^n microseconds and not below the half of it, by n. Prometheus sums them up.
+  void histogram(const std::string& name, const std::vector<uint64_t>& counts, double sum) {
+    text_ += fmt::format("# TYPE twofold_{} histogram\n", name);
+    uint64_t below = 0;
+    for (size_t n = 0; n < counts.size(); ++n) {
+      below += counts[n];
+      const std::string bound =
+          n + 1 == counts.size() ? "+Inf" : fmt::format("{}", static_cast<double>(1u << n) * 1e-6);
+      text_ += fmt::format("twofold_{}_bucket{{vm=\"{}\",le=\"{}\"}} {}\n", name, vm_, bound, below);
+    }
+    text_ += fmt::format("twofold_{0}_sum{1} {2}\ntwofold_{0}_count{1} {3}\n", name, label_, sum, below);
+  }
   [[nodiscard]] const std::string& text() const { return text_; }
 
  private:
+  std::string vm_;
   std::string label_;  // names are letters, digits and "._-": nothing to escape
   std::string text_;
 };
@@ -80,6 +111,15 @@ void add_balloon(Metrics& metrics, const BalloonInfo& info) {
   metrics.gauge("balloon_driver_ready", info.driver_ready ? 1 : 0);
   metrics.gauge("balloon_seconds_since_progress", info.seconds_since_progress);
   for (const auto& [name, value] : info.statistics) metrics.gauge("guest_" + name, static_cast<double>(value));
+}
+
+void add_merging(Metrics& metrics, const MergingInfo& info) {
+  metrics.gauge("merge_on", info.on ? 1 : 0);
+  for (const auto& [name, value] : info.counts) {
+    metrics.add(name.ends_with("_total") ? "counter" : "gauge", "merge_" + name, static_cast<double>(value));
+  }
+  metrics.counter("merge_cpu_seconds_total", info.cpu_seconds);
+  metrics.histogram("merge_writer_wait_seconds", info.waits, info.wait_seconds);
 }
 
 }  // namespace
@@ -107,6 +147,19 @@ Response get_memory(VmService& vm, const Request&) {
   return {200, json_text(to_json(vm.memory())), {}};
 }
 
+Response get_merging(VmService& vm, const Request&) {
+  const auto info = vm.merging();
+  if (!info) return error_response(409, info.error().message);
+  return {200, json_text(to_json(*info)), {}};
+}
+
+Response put_merging(VmService& vm, const Request& request) {
+  const auto on = parse_merging(request.body);
+  if (!on) return error_response(400, on.error().message);
+  if (auto done = vm.set_merging(*on); !done) return error_response(409, done.error().message);
+  return get_merging(vm, request);
+}
+
 Response get_metrics(VmService& vm, const Request&) {
   const VmInfo info = vm.info();
   const MemoryInfo memory = vm.memory();
@@ -128,6 +181,7 @@ Response get_metrics(VmService& vm, const Request&) {
   metrics.counter("unknown_ports_total", static_cast<double>(info.unknown_ports));
   metrics.counter("unknown_mmio_total", static_cast<double>(info.unknown_mmio));
   if (const auto balloon = vm.balloon()) add_balloon(metrics, *balloon);
+  if (const auto merging = vm.merging()) add_merging(metrics, *merging);
   Response response{200, metrics.text(), {}};
   response.type = "text/plain; version=0.0.4";
   return response;

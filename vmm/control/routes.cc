@@ -110,7 +110,7 @@ struct Route {
   Response (*handle)(VmService&, const Request&);
 };
 
-constexpr std::array<Route, 8> kRoutes = {{
+constexpr std::array<Route, 10> kRoutes = {{
     {"GET", "/vm", false, false, get_vm},
     {"PUT", "/vm/state", false, true, put_state},
     {"GET", "/vm/walk", true, false, get_walk},
@@ -118,6 +118,8 @@ constexpr std::array<Route, 8> kRoutes = {{
     {"GET", "/vm/balloon", false, false, get_balloon},
     {"PUT", "/vm/balloon", false, true, put_balloon},
     {"GET", "/vm/memory", false, false, get_memory},
+    {"GET", "/vm/merging", false, false, get_merging},
+    {"PUT", "/vm/merging", false, true, put_merging},
     {"GET", "/metrics", false, false, get_metrics},
 }};
 

@@ -72,6 +72,15 @@ struct MemoryInfo {
   uint64_t major_faults = 0;
 };
 
+// What GET /vm/merging tells. Counts are since the VM was created.
+struct MergingInfo {
+  bool on = false;
+  std::vector<std::pair<std::string, uint64_t>> counts;  // by name; "…_bytes" are bytes, and what holds now
+  double cpu_seconds = 0;                                // of the thread that merges
+  double wait_seconds = 0;                               // that writers waited, at most, all together
+  std::vector<uint64_t> waits;                           // how often writers waited less than 2^n microseconds, by n
+};
+
 // Thread safety: the server calls these on its own thread, one at a time, while the guest runs on others. An
 // implementation guards what it shares with them. An error's text goes to the client as it is.
 class VmService {
@@ -105,6 +114,11 @@ class VmService {
   [[nodiscard]] virtual Status set_balloon_target(uint64_t bytes) = 0;
 
   [[nodiscard]] virtual MemoryInfo memory() = 0;
+
+  // Errors: the VM does not merge its pages.
+  [[nodiscard]] virtual Result<MergingInfo> merging() = 0;
+  // On, or off: then what is shared is given copies of its own. Returns at once. Errors: as above.
+  [[nodiscard]] virtual Status set_merging(bool on) = 0;
 };
 
 // "created", "running", "paused", "stopped": the words of the API.

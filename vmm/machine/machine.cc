@@ -80,6 +80,11 @@ Result<std::unique_ptr<Machine>> Machine::create(const Kvm& kvm, const MachineCo
   if (!irqchip) return pass_on(irqchip);
   if (auto done = machine->plug_devices(config); !done) return pass_on(done);
   if (auto done = machine->create_vcpus(kvm, config.cpus); !done) return pass_on(done);
+  if (config.merge) {
+    auto merging = Merging::start(machine->reclaim_, *config.merge);
+    if (!merging) return pass_on(merging);
+    machine->merging_ = std::move(*merging);
+  }
   return machine;
 }
 

@@ -17,6 +17,7 @@
 #include "vmm/machine/balloon.h"
 #include "vmm/machine/console.h"
 #include "vmm/machine/event_loop.h"
+#include "vmm/machine/merging.h"
 #include "vmm/machine/run_gate.h"
 #include "vmm/machine/stop_reason.h"
 #include "vmm/machine/vcpu_thread.h"
@@ -39,6 +40,7 @@ struct MachineConfig {
   uint32_t cpus = 1;
   std::vector<DiskConfig> disks;
   std::optional<BalloonConfig> balloon;  // none: no such device
+  std::optional<MergeConfig> merge;      // none: pages are not merged
   ConsoleTarget console;
 };
 
@@ -94,6 +96,8 @@ class Machine {
 
   // The balloon's steering; null if the guest has none. Safe in any thread while run() goes on.
   [[nodiscard]] Balloon* balloon() { return balloon_.get(); }
+  // Null if its pages are not merged. Likewise.
+  [[nodiscard]] Merging* merging() { return merging_.get(); }
 
  private:
   Machine(Vm vm, GuestMemory memory, EventLoop loop, uint32_t cpus);
@@ -118,6 +122,7 @@ class Machine {
   std::unique_ptr<Balloon> balloon_;  // steers one of virtio_
   RunGate gate_;
   std::vector<std::unique_ptr<VcpuThread>> vcpus_;  // immutable once run() has begun
+  std::unique_ptr<Merging> merging_;                // after balloon_, whose settler it uses
 
   mutable std::mutex mutex_;  // guards the three below
   MachineState state_ = MachineState::kCreated;

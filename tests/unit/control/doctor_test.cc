@@ -8,8 +8,8 @@
 #include <nlohmann/json.hpp>
 #include <vector>
 
-#include "vmm/base/size.h"
 #include "ksm/newer_uapi.h"
+#include "vmm/base/size.h"
 
 namespace twofold {
 namespace {

@@ -73,6 +73,25 @@ class FakeVm final : public VmService {
     target_ = bytes;
     return {};
   }
+  Result<MergingInfo> merging() override {
+    const std::scoped_lock lock(mutex_);
+    calls_.emplace_back("merging");
+    if (!merges) return fail("'fake' merges no pages");
+    MergingInfo info;
+    info.on = merging_;
+    info.counts = {{"shared_bytes", 8 << 20}, {"cow_breaks_total", 7}};
+    info.cpu_seconds = 0.5;
+    info.wait_seconds = 0.25;
+    info.waits = {1, 0, 2, 0};
+    return info;
+  }
+  Status set_merging(bool on) override {
+    const std::scoped_lock lock(mutex_);
+    if (!merges) return fail("'fake' merges no pages");
+    changes_.push_back(on ? "merging on" : "merging off");
+    merging_ = on;
+    return {};
+  }
   MemoryInfo memory() override {
     const std::scoped_lock lock(mutex_);
     calls_.emplace_back("memory");
@@ -99,6 +118,7 @@ class FakeVm final : public VmService {
 
   // Set before anybody asks.
   std::string refusal;
+  bool merges = true;
   bool has_balloon = true;
   std::string kernel = "kernel.elf";
   std::string process_name = "init";
@@ -117,6 +137,7 @@ class FakeVm final : public VmService {
 
   std::mutex mutex_;  // guards all below
   VmState state_ = VmState::kRunning;
+  bool merging_ = true;
   uint64_t target_ = 0;
   std::vector<std::string> calls_;
   std::vector<std::string> changes_;

@@ -45,6 +45,25 @@ TEST(MemoryRoutes, PutBalloonSetsTheTarget) {
   EXPECT_THAT(vm.changes(), ElementsAre("balloon 33554432", "balloon 67108864", "balloon 0"));
 }
 
+TEST(MemoryRoutes, MergingTellsHowItGoesAndIsSwitched) {
+  testing::FakeVm vm;
+  const auto response = get(vm, "/vm/merging");
+  EXPECT_EQ(response.status, 200);
+  EXPECT_EQ(nlohmann::json::parse(response.body), nlohmann::json::parse(R"({"state": "on", "shared_bytes": 8388608,
+    "cow_breaks_total": 7, "cpu_seconds": 0.5, "writer_waits_below_microseconds": [[1, 1], [4, 2]]})"));
+  const auto put = [&](const std::string& body) { return handle_request(vm, {"PUT", "/vm/merging", {}, body}); };
+  EXPECT_EQ(nlohmann::json::parse(put(R"({"state": "off"})").body)["state"], "off");
+  EXPECT_EQ(put(R"({"state": "on"})").status, 200);
+  for (const char* body :
+       {"", "{}", "[]", R"({"state": true})", R"({"state": "maybe"})", R"({"state": "on", "x": 1})"}) {
+    EXPECT_EQ(put(body).status, 400) << body;
+  }
+  EXPECT_THAT(vm.changes(), ElementsAre("merging off", "merging on"));
+  vm.merges = false;
+  EXPECT_EQ(get(vm, "/vm/merging").status, 409);
+  EXPECT_EQ(put(R"({"state": "on"})").status, 409);
+}
+
 TEST(MemoryRoutes, WhatIsWrongWithATargetChangesNothing) {
   testing::FakeVm vm;
   for (const char* body : {"", "{", "[]", "1", "{}", R"({"target_bytes": -1})", R"({"target_bytes": 1.5})",
@@ -82,7 +101,17 @@ TEST(MemoryRoutes, MetricsAreWhatPrometheusReads) {
   const auto response = get(vm, "/metrics");
   EXPECT_EQ(response.type, "text/plain; version=0.0.4");
   EXPECT_THAT(http::to_wire(response), HasSubstr("Content-Type: text/plain; version=0.0.4\r\n"));
-  std::istringstream lines(response.body);
+  const auto histogram = response.body.find("# TYPE twofold_merge_writer_wait_seconds histogram\n");
+  ASSERT_NE(histogram, std::string::npos);
+  EXPECT_EQ(response.body.substr(histogram), R"(# TYPE twofold_merge_writer_wait_seconds histogram
+twofold_merge_writer_wait_seconds_bucket{vm="fake",le="1e-06"} 1
+twofold_merge_writer_wait_seconds_bucket{vm="fake",le="2e-06"} 1
+twofold_merge_writer_wait_seconds_bucket{vm="fake",le="4e-06"} 3
+twofold_merge_writer_wait_seconds_bucket{vm="fake",le="+Inf"} 3
+twofold_merge_writer_wait_seconds_sum{vm="fake"} 0.25
+twofold_merge_writer_wait_seconds_count{vm="fake"} 3
+)");
+  std::istringstream lines(response.body.substr(0, histogram));
   std::set<std::string> names;
   const std::regex type("# TYPE (twofold_[a-z_]+) (gauge|counter)");
   const std::regex sample(R"((twofold_[a-z_]+)\{vm="fake"\} [-+0-9.e]+)");
