@@ -2,7 +2,20 @@
 
 #include <sys/random.h>
 
+#include <algorithm>
+#include <bit>
+
 namespace ksm {
+
+namespace {
+
+// So many trees that each holds a handful of nodes: the way down a tree is one cache miss after the other.
+unsigned tree_bits(uint32_t slots) {
+  constexpr int kNodesATree = 16;
+  return static_cast<unsigned>(std::clamp<int>(std::bit_width(slots / kNodesATree), 6, 16));
+}
+
+}  // namespace
 
 class LocalDomain::Member : public Membership {
  public:
@@ -50,6 +63,9 @@ std::unique_ptr<LocalDomain> LocalDomain::create(uint32_t slots, std::string* er
   if (!pool) return nullptr;
   return std::unique_ptr<LocalDomain>(new LocalDomain(std::move(*pool), key));
 }
+
+LocalDomain::LocalDomain(Pool pool, uint64_t key)
+    : pool_(std::move(pool)), key_(key), index_(tree_bits(pool_.slots())) {}
 
 std::unique_ptr<Membership> LocalDomain::join() {
   const std::lock_guard lock(mutex_);

@@ -38,7 +38,7 @@ class LocalDomain {
 
  private:
   class Member;
-  LocalDomain(Pool pool, uint64_t key) : pool_(std::move(pool)), key_(key) {}
+  LocalDomain(Pool pool, uint64_t key);
   // The rest REQUIRE mutex_.
   [[nodiscard]] std::optional<Slot> answer(MemberId asker, const std::byte* page, Question question);
   Slot promote(const std::byte* page, uint64_t hash);

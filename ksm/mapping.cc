@@ -72,7 +72,6 @@ uint64_t Mapping::discard_shared(Run run) {
     return 0;
   }
   if (no_new_huge_) (void)::madvise(at(run.first), bytes, MADV_NOHUGEPAGE);
-  (void)guard_->watch(at(run.first), bytes);  // if not: it is not merged
   set_slots(run, kNoSlot);
   return bytes;
 }
@@ -146,8 +145,6 @@ bool Mapping::share(Run run, int pool, Slot first) {
   const auto offset = static_cast<off_t>(uint64_t{first} * kPageBytes);
   if (::mmap(at(run.first), bytes, PROT_READ | PROT_WRITE, kPlace, pool, offset) == MAP_FAILED) return false;
   note_cuts(run);
-  // A new mapping is not watched. Watching it also lets the kernel make one area of it and its neighbours.
-  (void)guard_->watch(at(run.first), bytes);
   set_slots(run, first);
   return true;
 }

@@ -65,6 +65,7 @@ class Mapping {
   // Maps the pool's slots from `first` on over the frames. False, with nothing changed, if the kernel refuses. The
   // references to the slots are this memory's now; those to slots that stood there before are dropped.
   // REQUIRES: writers are blocked, and the contents are equal
+  // The new mapping is not watched: whoever wants to block writers there has to begin with that.
   [[nodiscard]] bool share(Run run, int pool, Slot first);
 
   // The slot to which the frame's reference is held: of a shared frame, or of a broken one that nobody has told yet.

@@ -44,14 +44,13 @@ void Merger::merge(std::vector<Proposal>& proposals, std::vector<Slot>& unused, 
   const Proposal* const end = proposals.data() + proposals.size();
   for (const Proposal* first = proposals.data(); first != end;) {
     const Proposal* last = first + 1;
-    while (last != end && last->frame - first->frame < kSpan) ++last;
+    while (last != end && last->frame == (last - 1)->frame + 1 && last->frame - first->frame < kSpan) ++last;
     merge_span(first, last, unused, refused);
     first = last;
   }
 }
 
-// The proposals [first, last), whose frames lie within one span. Frames of the span that are not among them are blocked
-// and let go with the others.
+// The proposals [first, last), of adjacent frames.
 void Merger::merge_span(const Proposal* first, const Proposal* last, std::vector<Slot>& unused,
                         std::vector<uint64_t>& refused) {
   const uint64_t begin = first->frame;
@@ -62,7 +61,9 @@ void Merger::merge_span(const Proposal* first, const Proposal* last, std::vector
   outcomes_.fill(Outcome::kUntouched);
 
   const uint64_t since = nanoseconds_now();
-  const bool blocked = protection_ == WriteProtection::kLeftOut || guard.protect(mapping_.at(begin), bytes);
+  const bool blocked = protection_ == WriteProtection::kLeftOut || guard.protect(mapping_.at(begin), bytes) ||
+                       // What was mapped there since is not watched yet.
+                       (guard.watch(mapping_.at(begin), bytes) && guard.protect(mapping_.at(begin), bytes));
   for (const Proposal* run = first; run != last;) {
     if (!blocked || !still_equal(*run)) {
       if (is_reference(run->slot)) unused.push_back(run->slot);
@@ -73,8 +74,7 @@ void Merger::merge_span(const Proposal* first, const Proposal* last, std::vector
     }
     const Proposal* next = run + 1;
     const bool zero = run->slot == kZeroPage;
-    while (next != last && next->frame == (next - 1)->frame + 1 &&
-           next->slot == (zero ? kZeroPage : (next - 1)->slot + 1) && still_equal(*next)) {
+    while (next != last && next->slot == (zero ? kZeroPage : (next - 1)->slot + 1) && still_equal(*next)) {
       ++next;
     }
     const auto count = static_cast<uint64_t>(next - run);
@@ -92,8 +92,6 @@ void Merger::merge_span(const Proposal* first, const Proposal* last, std::vector
     run = next;
   }
   let_go(begin, end);
-  // A part that some failed mmap had left unwatched: the next time it can be protected.
-  if (!blocked) (void)guard.watch(mapping_.at(begin), bytes);
   note_wait(nanoseconds_now() - since);
 }
 
@@ -110,7 +108,7 @@ bool Merger::replace(const Proposal* first, uint64_t count) {
   return mapping_.share(run, membership_.pool(), first->slot);
 }
 
-// What was not replaced is still protected. Piece by piece: a piece that was replaced may not be watched, and would
+// What was not replaced is still protected. Piece by piece: a piece that was replaced is not watched, and would
 // make the kernel stop in the middle, with the rest blocked for ever.
 void Merger::let_go(uint64_t begin, uint64_t end) {
   const WriteGuard& guard = mapping_.guard();

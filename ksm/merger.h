@@ -44,7 +44,7 @@ enum class WriteProtection : uint8_t { kOn, kLeftOut };
 // For one thread.
 class Merger {
  public:
-  static constexpr uint64_t kSpan = 64;  // frames that are blocked together, at most
+  static constexpr uint64_t kSpan = 64;  // adjacent frames that are blocked together, at most
 
   // Both outlive it. REQUIRES: merging has started on the mapping
   Merger(Mapping& mapping, Membership& membership, AreaBudget budget, WriteProtection protection = WriteProtection::kOn)
