@@ -195,8 +195,8 @@ TEST(MergeStress, NoWriteIsLostAndNoByteIsForeign) {
   if (const std::string why_not = MergedMemory::why_not(); !why_not.empty()) GTEST_SKIP() << why_not;
   const Outcome outcome = stress(WriteProtection::kOn, stress_time(), false);
   EXPECT_EQ(outcome.wrong, 0u);
-  EXPECT_GT(outcome.merged, 1000u);
-  EXPECT_GT(outcome.broken, 100u);
+  EXPECT_GT(outcome.merged, 500u);
+  EXPECT_GT(outcome.broken, 50u);
   std::printf("  %lu writes, %lu pages checked, %lu merges, %lu zero pages dropped, %lu copies on write: %lu wrong\n",
               outcome.writes, outcome.checks, outcome.merged, outcome.zeros, outcome.broken, outcome.wrong);
 }
