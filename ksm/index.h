@@ -27,7 +27,7 @@ struct Sighting {
   bool operator==(const Sighting&) const = default;
 };
 
-// For one thread at a time. Memory: 40 bytes for each slot and each frame that was ever entered, in blocks of 512.
+// For one thread at a time. Memory: 48 bytes for each slot and each frame that was ever entered, in blocks of 512.
 class Index {
  public:
   // `tree_bits`: 2 to the power of so many trees in each forest.

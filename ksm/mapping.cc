@@ -56,6 +56,9 @@ uint64_t Mapping::discard(Run run) {
 // Private anonymous memory: MADV_DONTNEED frees the frames and shows zeros afterwards (madvise(2)).
 uint64_t Mapping::discard_anonymous(Run run) {
   note_cuts(run);
+  // From the first hole on: or the kernel would, in its own time, make one huge page of what is left, and fill the
+  // hole.
+  if (!cut_.empty()) forbid_new_huge_pages();
   ++stats_.discard_calls;
   const uint64_t bytes = run.count * kPageBytes;
   if (::madvise(at(run.first), bytes, MADV_DONTNEED) == 0) return bytes;
@@ -71,7 +74,14 @@ uint64_t Mapping::discard_shared(Run run) {
     stats_.failed_bytes += bytes;
     return 0;
   }
-  if (no_new_huge_) (void)::madvise(at(run.first), bytes, MADV_NOHUGEPAGE);
+  // The hole must not be filled by a huge page. And before anybody touches the new mapping it is made like its
+  // neighbours, so that the kernel makes one area of them again.
+  if (no_new_huge_) {
+    (void)::madvise(at(run.first), bytes, MADV_NOHUGEPAGE);
+  } else {
+    forbid_new_huge_pages();
+  }
+  (void)guard_->watch(at(run.first), bytes);
   set_slots(run, kNoSlot);
   return bytes;
 }
@@ -88,12 +98,13 @@ void Mapping::note_cuts(Run run) {
 void Mapping::note_cut(uint64_t address) {
   const uint64_t area = area_of(address);
   if (split_[area]) return;
-  // From the first hole on: or the kernel would, in its own time, make one huge page of what is left, and fill the
-  // hole.
-  if (!no_new_huge_) (void)::madvise(memory_, frames_ * kPageBytes, MADV_NOHUGEPAGE);
-  no_new_huge_ = true;
   split_[area] = true;
   cut_.push_back(area);
+}
+
+void Mapping::forbid_new_huge_pages() {
+  if (!no_new_huge_) (void)::madvise(memory_, frames_ * kPageBytes, MADV_NOHUGEPAGE);
+  no_new_huge_ = true;
 }
 
 void Mapping::settle_or_arrange() {
@@ -137,6 +148,7 @@ bool Mapping::start_merging(std::string* error) {
   }
   slots_.assign(frames_, kNoSlot);
   held_.assign(frames_, false);
+  dropped_.reserve(frames_);  // the merger takes them after each area: never more than a reference a frame
   return true;
 }
 
@@ -144,6 +156,7 @@ bool Mapping::share(Run run, int pool, Slot first) {
   const uint64_t bytes = run.count * kPageBytes;
   const auto offset = static_cast<off_t>(uint64_t{first} * kPageBytes);
   if (::mmap(at(run.first), bytes, PROT_READ | PROT_WRITE, kPlace, pool, offset) == MAP_FAILED) return false;
+  (void)guard_->watch(at(run.first), bytes);  // as its neighbours are, so that one area can hold them
   note_cuts(run);
   set_slots(run, first);
   return true;
@@ -187,19 +200,22 @@ void Mapping::take_dropped(std::vector<Slot>& slots) {
 }
 
 // A write of what is there already makes the kernel copy the page. MADV_POPULATE_WRITE (Linux 5.14) does that for a
-// range, whatever other threads write meanwhile.
+// range, whatever other threads write meanwhile. Where it fails for a range, it may have come some way: so then one by
+// one.
 bool Mapping::unshare(Run run) {
+  const auto copy = [this](uint64_t frame, uint64_t count) {
+    if (::madvise(at(frame), count * kPageBytes, MADV_POPULATE_WRITE) != 0) return false;
+    for (uint64_t copied = frame; copied < frame + count; ++copied) drop_broken(copied);
+    return true;
+  };
   bool all = true;
-  for (uint64_t frame = run.first; frame < run.end(); ++frame) {
-    if (!held_[frame]) continue;
+  for (uint64_t frame = run.first; frame < run.end();) {
     uint64_t end = frame;
     while (end < run.end() && held_[end]) ++end;
-    if (::madvise(at(frame), (end - frame) * kPageBytes, MADV_POPULATE_WRITE) != 0) {
-      all = false;
-    } else {
-      for (uint64_t broken = frame; broken < end; ++broken) drop_broken(broken);
+    if (end > frame && !copy(frame, end - frame)) {
+      for (uint64_t one = frame; one < end; ++one) all &= copy(one, 1);
     }
-    frame = end;
+    frame = end + 1;
   }
   return all;
 }

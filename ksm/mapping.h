@@ -30,9 +30,9 @@ struct MappingStats {
   uint64_t areas = 1;          // of address space that the memory takes now (VMAs), as far as this knows
 };
 
-// Thread safety: every call REQUIRES mutex(), but for the constants. Nothing throws once merging has started, but where
-// the process has no memory left for a list of slots. An area of huge pages is 2 MiB of the memory as the host's huge
-// pages lie: by address, not by frame.
+// Thread safety: every call REQUIRES mutex(), but for the constants. Nothing throws once merging has started. One
+// merger a mapping: that a frame was seen to be broken stays true only because nobody else can have shared it anew. An
+// area of huge pages is 2 MiB of the memory as the host's huge pages lie: by address, not by frame.
 class Mapping {
  public:
   // `memory`: private anonymous memory, aligned to pages, which outlives this.
@@ -62,10 +62,12 @@ class Mapping {
   [[nodiscard]] bool start_merging(std::string* error);
   [[nodiscard]] const WriteGuard& guard() const { return *guard_; }
 
+  // Whether a slot's page is mapped there, shared or since broken.
+  [[nodiscard]] bool shows_pool(uint64_t frame) const { return !is_anonymous(frame); }
+
   // Maps the pool's slots from `first` on over the frames. False, with nothing changed, if the kernel refuses. The
   // references to the slots are this memory's now; those to slots that stood there before are dropped.
   // REQUIRES: writers are blocked, and the contents are equal
-  // The new mapping is not watched: whoever wants to block writers there has to begin with that.
   [[nodiscard]] bool share(Run run, int pool, Slot first);
 
   // The slot to which the frame's reference is held: of a shared frame, or of a broken one that nobody has told yet.
@@ -75,8 +77,8 @@ class Mapping {
   // Slots whose references were dropped since the last call; the caller gives them back to the pool.
   void take_dropped(std::vector<Slot>& slots);
 
-  // Maps the pool no longer: each frame that shows it gets a copy of its own. As far as there is memory for it; false
-  // if some could not be copied.
+  // Each frame that shows the pool gets a copy of its own, and its reference is dropped. As far as there is memory for
+  // it; false if some could not be copied. (The mappings stay the pool's: their number does not go down.)
   [[nodiscard]] bool unshare(Run run);
 
  private:
@@ -88,6 +90,7 @@ class Mapping {
   [[nodiscard]] uint64_t boundaries(Run run) const;
   void set_slots(Run run, Slot first);
   void note_cuts(Run run);
+  void forbid_new_huge_pages();
   void note_cut(uint64_t address);
   void split_cut_pages();
   [[nodiscard]] uint64_t area_of(uint64_t address) const;

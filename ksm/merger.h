@@ -51,25 +51,23 @@ class Merger {
       : mapping_(mapping), membership_(membership), budget_(budget), protection_(protection) {}
 
   // Merges what can be merged; sorts `proposals`. The references that came with them belong to the mapping then, or are
-  // appended to `unused`; frames that were refused, and may be asked about again, to `refused`.
-  void merge(std::vector<Proposal>& proposals, std::vector<Slot>& unused, std::vector<uint64_t>& refused);
+  // appended to `unused`; frames that were not merged, and may be asked about again, to `left`.
+  void merge(std::vector<Proposal>& proposals, std::vector<Slot>& unused, std::vector<uint64_t>& left);
 
   [[nodiscard]] const MergeStats& stats() const { return stats_; }
 
  private:
-  enum class Outcome : uint8_t { kUntouched, kReplaced };
-  void merge_span(const Proposal* first, const Proposal* last, std::vector<Slot>& unused,
-                  std::vector<uint64_t>& refused);
+  void merge_span(const Proposal* first, const Proposal* last, std::vector<Slot>& unused, std::vector<uint64_t>& left);
   [[nodiscard]] bool still_equal(const Proposal& proposal) const;
   [[nodiscard]] bool replace(const Proposal* first, uint64_t count);
-  void let_go(uint64_t begin, uint64_t end);
+  [[nodiscard]] bool within_budget(uint64_t run) const;
+  static void leave(const Proposal& proposal, std::vector<Slot>& unused, std::vector<uint64_t>& left);
   void note_wait(uint64_t nanoseconds);
 
   Mapping& mapping_;
   Membership& membership_;
   const AreaBudget budget_;
   const WriteProtection protection_;
-  std::array<Outcome, kSpan> outcomes_ = {};  // of the span at hand, by frame
   MergeStats stats_;
 };
 

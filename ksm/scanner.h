@@ -48,23 +48,37 @@ class Scanner {
   };
   Step step(uint64_t frames);
 
+  // What was merged is merged no longer: every frame may be asked about again.
+  void ask_again();
+
   [[nodiscard]] const ScanStats& stats() const { return stats_; }
 
  private:
   static constexpr uint64_t kAreaFrames = 512;
 
-  // Of a frame. `asked`: about this hash.
+  // Of a frame.
   struct Memo {
-    uint64_t hash = 0;  // 0: none yet
-    uint8_t changes = 0;
+    uint64_t hash = 0;     // 0: none yet
+    uint8_t changes = 0;   // in the last passes in which it was looked at
+    uint8_t skip = 0;      // passes to go by
+    bool asked = false;    // about this hash
+    bool suspect = false;  // written to, or not what it was taken for: it counts as changed, whatever its hash
+  };
+  // Of an area. One that is not worth its huge page is left alone for longer each time.
+  struct Area {
+    uint8_t rejections = 0;
     uint8_t skip = 0;  // passes to go by
-    bool asked = false;
+    bool huge = false;
   };
 
   void begin_pass();
-  void scan_area(Run area);
+  [[nodiscard]] Run frames_of(uint64_t area) const;
+  [[nodiscard]] uint64_t area_of(uint64_t frame) const { return (frame + shift_) / kAreaFrames; }
+  void scan_area(uint64_t number);
   void look_at(uint64_t frame);
-  void drop_broken(Run run);
+  void note_references(Run area, const std::vector<PresentRun>& present);
+  void keep_huge_pages(uint64_t area);
+  void put_off(const Proposal& proposal);
   void merge_and_return();
 
   Mapping& mapping_;
@@ -72,16 +86,18 @@ class Scanner {
   Merger& merger_;
   PageScan scan_;
   const ScanConfig config_;
+  const uint64_t shift_;         // frames by which the memory begins behind a boundary of huge pages
   std::vector<Memo> memos_;      // by frame
-  std::vector<uint32_t> areas_;  // in this pass's order
-  size_t next_area_ = 0;
+  std::vector<Area> areas_;      // by number
+  std::vector<uint32_t> order_;  // of the areas in this pass
+  size_t next_ = 0;              // in that order
   std::mt19937 random_{std::random_device{}()};
   ScanStats stats_;
   // Kept for their room:
   std::vector<Question> questions_;
   std::vector<Proposal> proposals_;
   std::vector<Slot> returned_;
-  std::vector<uint64_t> refused_;
+  std::vector<uint64_t> left_;
 };
 
 }  // namespace ksm

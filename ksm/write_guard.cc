@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "ksm/newer_uapi.h"
+#include "ksm/page_hash.h"
 
 namespace ksm {
 
@@ -61,15 +62,14 @@ bool WriteGuard::watch(std::byte* begin, size_t bytes) const {
   return ::ioctl(fd_.get(), UFFDIO_REGISTER, &wanted) == 0;
 }
 
-void WriteGuard::unwatch(std::byte* begin, size_t bytes) const {
-  uffdio_range range = range_of(begin, bytes);
-  (void)::ioctl(fd_.get(), UFFDIO_UNREGISTER, &range);
+bool WriteGuard::protect(std::byte* begin, size_t bytes) const {
+  return change(begin, bytes, UFFDIO_WRITEPROTECT_MODE_WP);
 }
 
-bool WriteGuard::protect(std::byte* begin, size_t bytes) const {
+bool WriteGuard::change(std::byte* begin, size_t bytes, uint64_t mode) const {
   uffdio_writeprotect wanted = {};
   wanted.range = range_of(begin, bytes);
-  wanted.mode = UFFDIO_WRITEPROTECT_MODE_WP;
+  wanted.mode = mode;
   int outcome = 0;
   do {
     outcome = ::ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &wanted);
@@ -78,13 +78,11 @@ bool WriteGuard::protect(std::byte* begin, size_t bytes) const {
 }
 
 void WriteGuard::release(std::byte* begin, size_t bytes, bool replaced) const {
-  if (!replaced) {
-    uffdio_writeprotect wanted = {};
-    wanted.range = range_of(begin, bytes);
-    while (::ioctl(fd_.get(), UFFDIO_WRITEPROTECT, &wanted) != 0 && errno == EAGAIN) {
-    }
+  // A range that is not watched in the middle stops the kernel there, with the rest still protected: then page by page.
+  if (!replaced && !change(begin, bytes, 0)) {
+    for (size_t at = 0; at < bytes; at += kPageBytes) (void)change(begin + at, kPageBytes, 0);
   }
-  // Who went to sleep on a page that was then replaced waits for ever unless woken, registered or not.
+  // Who went to sleep on a page that was then replaced waits for ever unless woken, watched or not.
   uffdio_range range = range_of(begin, bytes);
   (void)::ioctl(fd_.get(), UFFDIO_WAKE, &range);
 }

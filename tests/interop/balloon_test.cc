@@ -5,8 +5,8 @@
 #include <thread>
 
 #include "tests/interop/qemu_guest.h"
-#include "tests/support/qmp.h"
 #include "tests/support/paging_load.h"
+#include "tests/support/qmp.h"
 
 namespace twofold::test {
 namespace {

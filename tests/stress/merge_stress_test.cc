@@ -156,14 +156,13 @@ class Writer {
 
 struct Outcome {
   uint64_t writes, checks, wrong, merged, zeros, broken;
+  uint64_t users_left = 0;  // of the pool, when both memories had gone
 };
 
 // Two memories of one domain, so that they share pages with each other, too.
-Outcome stress(WriteProtection protection, std::chrono::seconds time, bool until_wrong) {
-  std::string error;
-  const auto domain = LocalDomain::create(4 * kFrames, &error);
-  MergedMemory memory(*domain, kFrames, {.order = Order::kRandom, .huge_threshold = 64}, Memory::Huge::kNo, protection);
-  MergedMemory neighbour(*domain, kFrames, {}, Memory::Huge::kNo, protection);
+Outcome stress_in(LocalDomain& domain, WriteProtection protection, std::chrono::seconds time, bool until_wrong) {
+  MergedMemory memory(domain, kFrames, {.order = Order::kRandom, .huge_threshold = 64}, Memory::Huge::kNo, protection);
+  MergedMemory neighbour(domain, kFrames, {}, Memory::Huge::kNo, protection);
   Counts counts;
   std::atomic<bool> stop = false;
   std::vector<std::unique_ptr<Writer>> writers;
@@ -191,10 +190,19 @@ Outcome stress(WriteProtection protection, std::chrono::seconds time, bool until
           memory.stats().zeros, memory.scanner().stats().broken};
 }
 
+Outcome stress(WriteProtection protection, std::chrono::seconds time, bool until_wrong) {
+  std::string error;
+  const auto domain = LocalDomain::create(4 * kFrames, &error);
+  Outcome outcome = stress_in(*domain, protection, time, until_wrong);
+  outcome.users_left = domain->stats().users + domain->stats().slots_filled;
+  return outcome;
+}
+
 TEST(MergeStress, NoWriteIsLostAndNoByteIsForeign) {
   if (const std::string why_not = MergedMemory::why_not(); !why_not.empty()) GTEST_SKIP() << why_not;
   const Outcome outcome = stress(WriteProtection::kOn, stress_time(), false);
   EXPECT_EQ(outcome.wrong, 0u);
+  EXPECT_EQ(outcome.users_left, 0u) << "every reference was given back once";
   EXPECT_GT(outcome.merged, 500u);
   EXPECT_GT(outcome.broken, 50u);
   std::printf("  %lu writes, %lu pages checked, %lu merges, %lu zero pages dropped, %lu copies on write: %lu wrong\n",

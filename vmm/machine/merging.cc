@@ -89,36 +89,35 @@ MergeStatus Merging::status() const {
   return status_;
 }
 
-// False when it is time to end. Returns early when something is wanted.
-bool Merging::wait(Seconds time) {
+// False when it is time to end. Returns early when something else is wanted than `on`.
+bool Merging::wait(Seconds time, bool on) {
   std::unique_lock lock(mutex_);
-  const bool was_on = on_;
-  changed_.wait_for(lock, time, [&] { return stop_ || on_ != was_on; });
+  changed_.wait_for(lock, time, [&] { return stop_ || on_ != on; });
   return !stop_;
 }
 
 void Merging::serve() {
   ::pthread_setname_np(::pthread_self(), "merge");
-  bool go_on = true;
-  while (go_on) {
+  bool was_on = true;
+  for (bool go_on = true; go_on;) {
     bool on = false;
     {
       const std::lock_guard lock(mutex_);
       on = on_;
-      go_on = !stop_;
     }
-    if (!go_on) break;
-    if (!on) {
-      unshare_some();
-      publish();
-      go_on = wait(unshared_to_ < reclaim_.frame_count() ? Seconds(0) : kLongestPause);
-      continue;
+    Seconds pause(0);
+    if (on) {
+      if (!was_on) scanner_.ask_again();
+      const double begin = thread_cpu_seconds();
+      const auto step = scanner_.step(kStepFrames);
+      pause = pause_after(step, thread_cpu_seconds() - begin);
+    } else {
+      if (was_on) unshared_to_ = 0;
+      pause = unshare_some();
     }
-    unshared_to_ = 0;
-    const double begin = thread_cpu_seconds();
-    const auto step = scanner_.step(kStepFrames);
+    was_on = on;
     publish();
-    go_on = wait(pause_after(step, thread_cpu_seconds() - begin));
+    go_on = wait(pause, on);
   }
 }
 
@@ -137,17 +136,23 @@ Seconds Merging::pause_after(const ksm::Scanner::Step& step, double cpu_seconds)
   return std::max(pause, idle_pause_);
 }
 
-void Merging::unshare_some() {
-  if (unshared_to_ >= reclaim_.frame_count()) return;
+// Returns how long to wait before the next piece. At the end it begins again for as long as anything is shared: there
+// may not have been memory for all.
+Seconds Merging::unshare_some() {
+  if (unshared_to_ >= reclaim_.frame_count()) {
+    if (domain_->stats().users == 0) return kLongestPause;
+    unshared_to_ = 0;
+  }
   const FrameRun run{unshared_to_, std::min(kUnshareFrames, reclaim_.frame_count() - unshared_to_)};
   unshared_to_ = run.end();
   std::vector<ksm::Slot> slots;
   {
     const std::lock_guard lock(reclaim_.mapping().mutex());
-    (void)reclaim_.mapping().unshare(run);  // what the host has no memory for stays shared
+    (void)reclaim_.mapping().unshare(run);
     reclaim_.mapping().take_dropped(slots);
   }
   membership_->give_back(slots);
+  return unshared_to_ < reclaim_.frame_count() ? Seconds(0) : kFirstPause;
 }
 
 void Merging::publish() {

@@ -56,9 +56,9 @@ class Merging {
  private:
   Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::LocalDomain> domain, ksm::PageScan scan);
   void serve();
-  void unshare_some();
+  [[nodiscard]] std::chrono::duration<double> unshare_some();
   void publish();
-  [[nodiscard]] bool wait(std::chrono::duration<double> time);
+  [[nodiscard]] bool wait(std::chrono::duration<double> time, bool on);
   [[nodiscard]] std::chrono::duration<double> pause_after(const ksm::Scanner::Step& step, double cpu_seconds);
 
   Reclaim& reclaim_;
