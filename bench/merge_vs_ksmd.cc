@@ -3,6 +3,7 @@
 //
 // The image stands for four guests: zero pages; pages that all four have at the same place (what they booted from);
 // pages that lie here and there (what they loaded); and pages of their own.
+#include <fmt/format.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -35,6 +36,7 @@ using ksm::testing::fill_page;
 using ksm::testing::holds_page;
 
 constexpr uint64_t kGuests = 4;
+constexpr double kNever = 1e9;            // seconds
 constexpr uint64_t kScatteredCopies = 6;  // of each page that lies here and there
 
 struct Image {
@@ -187,7 +189,7 @@ Result merge_with_ours(const Image& image, const std::vector<uint64_t>& contents
       best = std::max(best, saved());
     }
   }
-  result["seconds_to_99_per_cent"] = saved() < most * 99 / 100 ? 1e9 : since(begin);
+  result["seconds_to_99_per_cent"] = saved() < most * 99 / 100 ? kNever : since(begin);
   result["cpu_seconds_to_99_per_cent"] = process_cpu_seconds() - cpu;
   while (!memory.scanner().step(UINT64_MAX).pass_ended) {
   }
@@ -227,7 +229,7 @@ Result merge_with_ksmd(const Image& image, const std::vector<uint64_t>& contents
   ksmd.start(pace);
   const auto limit = pace == Ksmd::Pace::kMaxedOut ? 120s : 900s;
   while (Ksmd::saved_frames() < most * 99 / 100 && Clock::now() - begin < limit) std::this_thread::sleep_for(10ms);
-  result["seconds_to_99_per_cent"] = Ksmd::saved_frames() < most * 99 / 100 ? 1e9 : since(begin);
+  result["seconds_to_99_per_cent"] = Ksmd::saved_frames() < most * 99 / 100 ? kNever : since(begin);
   result["cpu_seconds_to_99_per_cent"] = ksmd.cpu_seconds() - cpu;
   if (pace == Ksmd::Pace::kMaxedOut) {
     const auto wait_for_scans = [](uint64_t count) {
@@ -305,7 +307,7 @@ int bench(const Image& image, int rounds, bool defaults, bool json) {
                         {"writer", image.writer},
                         {"possible_mib", static_cast<double>(most) / 256}};
   for (const auto& [who, rows] : samples) {
-    for (const auto& [row, values] : rows) out[who][row] = median(values);
+    for (const auto& [row, values] : rows) out[who][row] = median(values);  // kNever: not at all
   }
   if (json) {
     std::printf("%s\n", out.dump(2).c_str());
@@ -317,7 +319,12 @@ int bench(const Image& image, int rounds, bool defaults, bool json) {
   for (const char* row : kRows) {
     const double ours = out["twofold"][row];
     const double theirs = out["ksmd"][row];
-    std::printf("%-30s %12.3f %12.3f %8.2f", row, ours, theirs, ours / theirs);
+    if (ours >= kNever || theirs >= kNever) {
+      const auto text = [](double seconds) { return seconds >= kNever ? "never" : fmt::format("{:.3f}", seconds); };
+      std::printf("%-30s %12s %12s %8s", row, text(ours).c_str(), text(theirs).c_str(), "");
+    } else {
+      std::printf("%-30s %12.3f %12.3f %8.2f", row, ours, theirs, ours / theirs);
+    }
     if (defaults && out["ksmd_defaults"].contains(row)) {
       std::printf("   %14.3f", out["ksmd_defaults"][row].get<double>());
     }
