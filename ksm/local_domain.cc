@@ -19,34 +19,24 @@ unsigned tree_bits(uint32_t slots) {
 
 class LocalDomain::Member : public Membership {
  public:
-  Member(LocalDomain& domain, MemberId id) : domain_(domain), id_(id) {}
-  ~Member() override {
-    const std::lock_guard lock(domain_.mutex_);
-    domain_.index_.forget(id_);
-    for (const Proposal& notice : domain_.notices_[id_]) domain_.remove_user(notice.slot);
-    domain_.notices_.erase(id_);
-  }
+  explicit Member(LocalDomain& domain) : domain_(domain), id_(domain.enter()) {}
+  ~Member() override { domain_.leave(id_); }
 
-  [[nodiscard]] uint64_t key() const override { return domain_.key_; }
-  [[nodiscard]] int pool() const override { return domain_.pool_.read_only(); }
-  // Without the lock: a slot's bytes do not change while somebody has a reference to it.
-  [[nodiscard]] Page page(Slot slot) const override { return domain_.pool_.page(slot); }
+  [[nodiscard]] uint64_t key() const override { return domain_.key(); }
+  [[nodiscard]] int pool() const override { return domain_.pool(); }
+  [[nodiscard]] Page page(Slot slot) const override { return domain_.page(slot); }
 
   void ask(const std::byte* memory, std::span<const Question> questions, std::vector<Proposal>& proposals) override {
-    const std::lock_guard lock(domain_.mutex_);
     for (const Question& question : questions) {
-      const auto slot = domain_.answer(id_, memory + question.frame * kPageBytes, question);
-      if (slot) proposals.push_back({question.frame, *slot});
+      Answer answer = domain_.look_up(id_, question);
+      if (answer.verdict == Verdict::kWanted) {
+        answer.slot = domain_.supply(id_, question, memory + question.frame * kPageBytes);
+      }
+      if (answer.slot != kNoSlot) proposals.push_back({question.frame, answer.slot});
     }
-    std::vector<Proposal>& notices = domain_.notices_[id_];
-    proposals.insert(proposals.end(), notices.begin(), notices.end());
-    notices.clear();
+    domain_.take_notices(id_, proposals);
   }
-
-  void give_back(std::span<const Slot> slots) override {
-    const std::lock_guard lock(domain_.mutex_);
-    for (const Slot slot : slots) domain_.remove_user(slot);
-  }
+  void give_back(std::span<const Slot> slots) override { domain_.give_back(slots); }
 
  private:
   LocalDomain& domain_;
@@ -68,35 +58,71 @@ LocalDomain::LocalDomain(Pool pool, uint64_t key)
     : pool_(std::move(pool)), key_(key), index_(tree_bits(pool_.slots())) {}
 
 std::unique_ptr<Membership> LocalDomain::join() {
-  const std::lock_guard lock(mutex_);
-  const MemberId id = next_member_++;
-  notices_[id];
-  return std::make_unique<Member>(*this, id);
+  return std::make_unique<Member>(*this);
 }
 
-std::optional<Slot> LocalDomain::answer(MemberId asker, const std::byte* page, Question question) {
+MemberId LocalDomain::enter() {
+  const std::lock_guard lock(mutex_);
+  MemberId id = 0;  // the lowest that is free: the index keeps a list by it
+  while (notices_.contains(id)) ++id;
+  notices_[id];
+  return id;
+}
+
+void LocalDomain::leave(MemberId member) {
+  const std::lock_guard lock(mutex_);
+  index_.forget(member);
+  for (const Proposal& notice : notices_[member]) remove_user(notice.slot);
+  notices_.erase(member);
+}
+
+LocalDomain::Answer LocalDomain::look_up(MemberId member, Question question) {
+  const std::lock_guard lock(mutex_);
   ++stats_.questions;
-  const Sighting here{asker, question.frame};
+  const Sighting here{member, question.frame};
   if (const auto slot = index_.find_stable(question.hash)) {
     index_.remove_candidate(here);
-    pool_.add_user(*slot);
-    ++stats_.users;
-    return slot;
+    add_user(*slot);
+    return {Verdict::kSlot, *slot};
   }
   const auto other = index_.find_candidate(question.hash);
-  if (!other || *other == here) {
+  if (other && *other != here) return {Verdict::kWanted, kNoSlot};
+  index_.set_candidate(question.hash, here);
+  return {};
+}
+
+// Things may have changed since it was wanted: another may have supplied it, or the other frame may have gone.
+Slot LocalDomain::supply(MemberId member, Question question, const std::byte* page) {
+  const std::lock_guard lock(mutex_);
+  const Sighting here{member, question.frame};
+  const auto other = index_.find_candidate(question.hash);
+  Slot slot = index_.find_stable(question.hash).value_or(kNoSlot);
+  if (slot == kNoSlot && (!other || *other == here)) {
     index_.set_candidate(question.hash, here);
-    return std::nullopt;
+    return kNoSlot;
   }
-  const Slot slot = promote(page, question.hash);
-  if (slot == kNoSlot) return std::nullopt;
-  index_.remove_candidate(*other);
+  if (slot == kNoSlot) slot = promote(page, question.hash);
+  if (slot == kNoSlot) return kNoSlot;
   index_.remove_candidate(here);
-  notices_[other->member].push_back({other->frame, slot});
-  pool_.add_user(slot);
-  pool_.add_user(slot);
-  stats_.users += 2;
+  add_user(slot);
+  if (other && *other != here) {
+    index_.remove_candidate(*other);
+    notices_[other->member].push_back({other->frame, slot});
+    add_user(slot);
+  }
   return slot;
+}
+
+void LocalDomain::take_notices(MemberId member, std::vector<Proposal>& proposals) {
+  const std::lock_guard lock(mutex_);
+  std::vector<Proposal>& notices = notices_[member];
+  proposals.insert(proposals.end(), notices.begin(), notices.end());
+  notices.clear();
+}
+
+void LocalDomain::give_back(std::span<const Slot> slots) {
+  const std::lock_guard lock(mutex_);
+  for (const Slot slot : slots) remove_user(slot);
 }
 
 // Puts a page into the pool. What was copied is what counts: the frame may have changed since it was hashed, or in the
@@ -108,6 +134,11 @@ Slot LocalDomain::promote(const std::byte* page, uint64_t hash) {
   ++stats_.torn;
   pool_.discard(slot);
   return kNoSlot;
+}
+
+void LocalDomain::add_user(Slot slot) {
+  pool_.add_user(slot);
+  ++stats_.users;
 }
 
 void LocalDomain::remove_user(Slot slot) {

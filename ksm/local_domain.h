@@ -5,6 +5,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -22,7 +23,7 @@ struct DomainStats {
   uint64_t torn = 0;          // pages that changed while they were copied into the pool, ever
 };
 
-// Thread safety: all of it; mutex_ guards everything. A membership must end before its domain.
+// Thread safety: all of it; mutex_ guards everything but the constants. A membership must end before its domain.
 class LocalDomain {
  public:
   // Of at most so many shared pages. Errors, as a sentence.
@@ -33,6 +34,29 @@ class LocalDomain {
   // The member gives all its references back before it ends.
   [[nodiscard]] std::unique_ptr<Membership> join();
 
+  // The same in two steps, for a member whose pages are not at hand: who speaks for it looks each question up, and
+  // where the domain wants the page, supplies it. `member` comes from enter().
+  enum class Verdict : uint8_t { kUnknown, kSlot, kWanted };
+  struct Answer {
+    Verdict verdict = Verdict::kUnknown;
+    Slot slot = kNoSlot;  // with a reference
+  };
+  [[nodiscard]] MemberId enter();
+  void leave(MemberId member);
+  [[nodiscard]] Answer look_up(MemberId member, Question question);
+  // The slot that has this page now, with a reference; kNoSlot if the page is not what the question said, or there is
+  // no room.
+  [[nodiscard]] Slot supply(MemberId member, Question question, const std::byte* page);
+  // What frames asked about earlier could be merged with, with references.
+  void take_notices(MemberId member, std::vector<Proposal>& proposals);
+  void give_back(std::span<const Slot> slots);
+
+  [[nodiscard]] uint64_t key() const { return key_; }
+  [[nodiscard]] int pool() const { return pool_.read_only(); }
+  [[nodiscard]] uint32_t slots() const { return pool_.slots(); }
+  // Without the lock: a slot's bytes do not change while somebody has a reference to it.
+  [[nodiscard]] Page page(Slot slot) const { return pool_.page(slot); }
+
   [[nodiscard]] DomainStats stats() const;
   [[nodiscard]] uint32_t users(Slot slot) const;
 
@@ -40,8 +64,8 @@ class LocalDomain {
   class Member;
   LocalDomain(Pool pool, uint64_t key);
   // The rest REQUIRE mutex_.
-  [[nodiscard]] std::optional<Slot> answer(MemberId asker, const std::byte* page, Question question);
   Slot promote(const std::byte* page, uint64_t hash);
+  void add_user(Slot slot);
   void remove_user(Slot slot);
 
   mutable std::mutex mutex_;
@@ -49,7 +73,6 @@ class LocalDomain {
   const uint64_t key_;
   Index index_;
   std::map<MemberId, std::vector<Proposal>> notices_;  // by member: of frames asked about earlier
-  MemberId next_member_ = 0;
   DomainStats stats_;
 };
 

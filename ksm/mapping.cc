@@ -178,9 +178,10 @@ uint64_t Mapping::boundaries(Run run) const {
 void Mapping::set_slots(Run run, Slot first) {
   stats_.areas -= boundaries(run);
   for (uint64_t frame = run.first; frame < run.end(); ++frame) {
-    if (held_[frame]) dropped_.push_back(slots_[frame]);
+    if (held_[frame]) drop_broken(frame);
     slots_[frame] = first == kNoSlot ? kNoSlot : static_cast<Slot>(first + (frame - run.first));
     held_[frame] = first != kNoSlot;
+    stats_.held_frames += first != kNoSlot ? 1 : 0;
   }
   stats_.areas += boundaries(run);
 }
@@ -192,6 +193,7 @@ Slot Mapping::held_slot(uint64_t frame) const {
 void Mapping::drop_broken(uint64_t frame) {
   dropped_.push_back(slots_[frame]);
   held_[frame] = false;
+  --stats_.held_frames;
 }
 
 void Mapping::take_dropped(std::vector<Slot>& slots) {

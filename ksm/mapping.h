@@ -28,6 +28,7 @@ struct MappingStats {
   uint64_t split_calls = 0;    // system calls that split huge pages of which a part was given up
   uint64_t failed_bytes = 0;   // that the kernel did not take
   uint64_t areas = 1;          // of address space that the memory takes now (VMAs), as far as this knows
+  uint64_t held_frames = 0;    // that hold a reference to a slot now
 };
 
 // Thread safety: every call REQUIRES mutex(), but for the constants. Nothing throws once merging has started. One

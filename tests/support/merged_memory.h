@@ -61,7 +61,11 @@ class MergedMemory {
   // Throws what the host refuses; see why_not().
   MergedMemory(LocalDomain& domain, uint64_t frames, ScanConfig config = {}, Memory::Huge huge = Memory::Huge::kNo,
                WriteProtection protection = WriteProtection::kOn, AreaBudget budget = AreaBudget::of_this_process())
-      : memory_(frames, huge), mapping_(memory_.begin(), frames), membership_(domain.join()) {
+      : MergedMemory(domain.join(), frames, config, huge, protection, budget) {}
+  MergedMemory(std::unique_ptr<Membership> membership, uint64_t frames, ScanConfig config = {},
+               Memory::Huge huge = Memory::Huge::kNo, WriteProtection protection = WriteProtection::kOn,
+               AreaBudget budget = AreaBudget::of_this_process())
+      : memory_(frames, huge), mapping_(memory_.begin(), frames), membership_(std::move(membership)) {
     std::string error;
     if (!mapping_.start_merging(&error)) throw std::runtime_error(error);
     auto scan = PageScan::open(&error);

@@ -40,6 +40,9 @@ int stats_command(const std::string& vm, bool watch, bool json);
 // `twofold merge [VM] [on|off]`: has its identical pages merged, or no longer; without a word, tells how it goes.
 int merge_command(const std::string& vm, std::optional<bool> on, bool json);
 
+// `twofold host`: serves share domains on `socket` until SIGINT or SIGTERM. `pool`: of each domain, as a size.
+int host_command(const std::string& socket, const std::string& pool);
+
 // `twofold doctor`. 0 if this host can run guests.
 int doctor_command(bool json);
 

@@ -78,6 +78,8 @@ struct Arguments {
   WalkArguments walk;
   std::vector<std::string> balloon;  // [VM] [SIZE]
   std::vector<std::string> merge;    // [VM] [on|off]
+  std::string socket;                // of host
+  std::string pool = "4G";
   BalloonRequest balloon_request;
   std::string vm;  // of ps, stats, pause, resume and stop
   bool watch = false;
@@ -141,6 +143,11 @@ void add_run(CLI::App& app, RunArguments& arguments) {
   run->add_option("--merge-order", arguments.merge_order, "With it: walk memory in order (scan), or at random (random)")
       ->capture_default_str()
       ->type_name("HOW");
+  run->add_option("--host", arguments.host,
+                  "Merge with other VMs, through the host service at this socket (twofold host)")
+      ->type_name("PATH");
+  run->add_option("--share-domain", arguments.share_domain, "With it: share pages with the VMs of this domain alone")
+      ->type_name("NAME");
   run->add_option("--api", arguments.api, "Answer HTTP on a socket at this path, too (docs/control.md)")
       ->type_name("PATH");
   run->add_option("--stats", arguments.stats, "Write what the run cost to this file, as JSON")->type_name("FILE");
@@ -204,6 +211,13 @@ Status read_balloon_words(Arguments& arguments) {
 
 void add_others(CLI::App& app, Arguments& arguments) {
   add_balloon(app, arguments);
+  CLI::App* host =
+      app.add_subcommand("host", "Let VMs of this user share identical pages, by domains; until interrupted")
+          ->footer("VMs join with 'twofold run … --host PATH --share-domain NAME'.");
+  host->add_option("--socket", arguments.socket, "Where VMs find it")->type_name("PATH")->required();
+  host->add_option("--pool", arguments.pool, "How much the shared pages of one domain may take")
+      ->capture_default_str()
+      ->type_name("SIZE");
   CLI::App* merge = app.add_subcommand("merge", "Merge a guest's identical pages, or no longer; or tell how it goes")
                         ->footer("The VM must have been started with --merge on. 'off' gives every page its own copy.");
   merge->add_option("[VM] [on|off]", arguments.merge, "The VM, and what is wanted")->expected(0, 2);
@@ -251,6 +265,7 @@ int dispatch(const CLI::App& app, Arguments& arguments) {
     return read ? balloon_command(arguments.balloon_request, arguments.json)
                 : complain_of_usage(app, read.error().message);
   }
+  if (command == "host") return host_command(arguments.socket, arguments.pool);
   if (command == "merge") return merge_words(arguments);
   if (command == "stats") return stats_command(arguments.vm, arguments.watch, arguments.json);
   if (command == "ps") return ps_command(arguments.vm, arguments.json);

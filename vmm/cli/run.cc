@@ -13,6 +13,7 @@
 #include "vmm/control/machine_service.h"
 #include "vmm/control/registry.h"
 #include "vmm/control/server.h"
+#include "vmm/host/remote_membership.h"
 #include "vmm/machine/machine.h"
 #include "vmm/machine/stop_signals.h"
 
@@ -44,7 +45,7 @@ MachineConfig machine_config(const RunOptions& options) {
   }
   if (options.merge.on) {
     config.merge = MergeConfig{options.merge.frames_per_second, options.merge.cpu_per_cent,
-                               options.merge.random_order ? ksm::Order::kRandom : ksm::Order::kAscending};
+                               options.merge.random_order ? ksm::Order::kRandom : ksm::Order::kAscending, nullptr};
   }
   return config;
 }
@@ -95,7 +96,14 @@ int run_command(const RunOptions& options) {
   }
   const auto kvm = Kvm::open();
   if (!kvm) return report(kvm.error());
-  auto machine = Machine::create(*kvm, machine_config(options));
+  MachineConfig config = machine_config(options);
+  if (!options.merge.host.empty()) {
+    auto membership =
+        RemoteMembership::join(options.merge.host, options.merge.domain, options.memory_bytes / kPageSize);
+    if (!membership) return report(membership.error());
+    config.merge->membership = std::move(*membership);
+  }
+  auto machine = Machine::create(*kvm, config);
   if (!machine) return report(machine.error());
   Machine& vm = **machine;
   const auto watched = vm.loop().add(signals->fd(), EPOLLIN, [&](uint32_t) {

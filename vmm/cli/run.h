@@ -34,6 +34,8 @@ struct MergeOption {
   uint64_t frames_per_second = 100'000;  // 0: no limit
   uint32_t cpu_per_cent = 50;
   bool random_order = false;
+  std::string host;    // socket of a host service; empty: the guest's pages are merged among themselves
+  std::string domain;  // the share domain there
 };
 
 // The command line of `run`, syntactically checked. What the machine or KVM may still refuse (memory that is no page

@@ -54,7 +54,6 @@ Result<bool> parse_choice(const char* option, const std::string& text, const cha
 }
 
 Result<MergeOption> parse_merge(const RunArguments& arguments) {
-  MergeOption merge;
   const auto on = parse_choice("--merge", arguments.merge, "off", "on");
   if (!on) return pass_on(on);
   const auto random = parse_choice("--merge-order", arguments.merge_order, "scan", "random");
@@ -64,7 +63,12 @@ Result<MergeOption> parse_merge(const RunArguments& arguments) {
   const auto cpu = parse_number(arguments.merge_cpu, 100);
   if (!cpu) return fail("--merge-cpu: {}", cpu.error().message);
   if (*cpu == 0) return fail("--merge-cpu: 0 per cent is no time at all; leave --merge out instead");
-  return MergeOption{*on, *rate, static_cast<uint32_t>(*cpu), *random};
+  if (arguments.host.empty() != arguments.share_domain.empty()) {
+    return fail("--host and --share-domain go together: without a domain's name nothing is shared with other VMs");
+  }
+  const bool with_others = !arguments.host.empty();
+  return MergeOption{*on || with_others,    *rate, static_cast<uint32_t>(*cpu), *random, arguments.host,
+                     arguments.share_domain};
 }
 
 }  // namespace

@@ -22,6 +22,8 @@ struct RunArguments {
   std::string merge_rate = "100000";
   std::string merge_cpu = "50";
   std::string merge_order = "scan";
+  std::string host;
+  std::string share_domain;
   std::string stats;
   std::string api;
 };

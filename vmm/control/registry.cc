@@ -58,8 +58,8 @@ struct Presence {
   pid_t pid = 0;
 };
 
-Presence look(const std::string& path) {
-  const UnixConnection connection = connect_unix(path, kConnectPatience);
+Presence look(const std::string& path, int type = SOCK_STREAM) {
+  const UnixConnection connection = connect_unix(path, kConnectPatience, type);
   if (connection.fd) return {true, false, connection.peer_pid};
   // A file that is no socket refuses connections too, and is not ours to remove.
   struct stat about = {};
@@ -141,16 +141,16 @@ Result<Registration> Registry::claim(std::string_view name) const {
   return Registration(std::string(name), path, std::move(*listener));
 }
 
-Result<Registration> Registry::claim_at(std::string_view name, const std::string& path) {
+Result<Registration> Registry::claim_at(std::string_view name, const std::string& path, int type) {
   std::error_code error;
   const auto parent = std::filesystem::canonical(std::filesystem::absolute(path).parent_path(), error);
   if (error) return fail("cannot make socket '{}': its directory: {}", path, error.message());
   const auto lock = DirectoryLock::take(parent);
   if (!lock) return pass_on(lock);
-  const Presence presence = look(path);
+  const Presence presence = look(path, type);
   if (presence.alive) return fail("cannot make socket '{}': a process listens there already", path);
   if (presence.stale) ::unlink(path.c_str());
-  auto listener = listen_unix(path);
+  auto listener = listen_unix(path, type);
   if (!listener) return pass_on(listener);
   return Registration(std::string(name), path, std::move(*listener));
 }

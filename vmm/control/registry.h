@@ -9,6 +9,7 @@
 // another has bound and not yet listened on.
 #pragma once
 
+#include <sys/socket.h>
 #include <sys/types.h>
 
 #include <string>
@@ -68,7 +69,7 @@ class Registry {
 
   // The same, but on a socket at `path`, where whoever put it there looks for it: list() and find() do not know of it.
   // Errors: somebody listens there already, there is something that is no socket, or it cannot be made.
-  static Result<Registration> claim_at(std::string_view name, const std::string& path);
+  static Result<Registration> claim_at(std::string_view name, const std::string& path, int type = SOCK_STREAM);
 
   // The VMs that run, by name. Removes stale sockets.
   [[nodiscard]] Result<std::vector<RegisteredVm>> list() const;

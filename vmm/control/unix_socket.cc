@@ -30,7 +30,7 @@ const sockaddr* generic(const sockaddr_un& address) {
 
 }  // namespace
 
-Result<UniqueFd> listen_unix(const std::string& path) {
+Result<UniqueFd> listen_unix(const std::string& path, int type) {
   const auto address = address_of(path);
   if (!address) {
     return fail(
@@ -39,7 +39,7 @@ Result<UniqueFd> listen_unix(const std::string& path) {
         "for a VM's own)",
         path, path.size(), sizeof(sockaddr_un::sun_path) - 1);
   }
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!fd) return fail("cannot make a Unix socket: {}", errno_text(errno));
   // The mode that bind gives the file is the descriptor's, so it is 0600 from its first instant, whatever the umask.
   const bool bound = ::fchmod(fd.get(), 0600) == 0 && ::bind(fd.get(), generic(*address), sizeof *address) == 0;
@@ -48,10 +48,10 @@ Result<UniqueFd> listen_unix(const std::string& path) {
   return fd;
 }
 
-UnixConnection connect_unix(const std::string& path, std::chrono::milliseconds timeout) {
+UnixConnection connect_unix(const std::string& path, std::chrono::milliseconds timeout, int type) {
   const auto address = address_of(path);
   if (!address) return {UniqueFd(), 0, ENAMETOOLONG};
-  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  UniqueFd fd(::socket(AF_UNIX, type | SOCK_CLOEXEC, 0));
   if (!fd) return {UniqueFd(), 0, errno};
   const timeval wait = {static_cast<time_t>(timeout.count() / 1000),
                         static_cast<suseconds_t>(timeout.count() % 1000 * 1000)};
@@ -66,6 +66,10 @@ UnixConnection connect_unix(const std::string& path, std::chrono::milliseconds t
   ::getsockopt(fd.get(), SOL_SOCKET, SO_PEERCRED, &peer, &length);
   ::fcntl(fd.get(), F_SETFL, O_NONBLOCK);
   return {std::move(fd), peer.pid, 0};
+}
+
+void set_blocking(int fd) {
+  ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) & ~O_NONBLOCK);
 }
 
 }  // namespace twofold

@@ -31,15 +31,21 @@ Result<std::unique_ptr<Merging>> Merging::start(Reclaim& reclaim, MergeConfig co
   std::string error;
   auto scan = ksm::PageScan::open(&error);
   if (!scan) return fail_host("cannot merge the guest's pages: {}", error);
-  // Twice the guest's frames: then adjacent frames find adjacent slots, and a slot that is free is never far.
-  const uint64_t slots = std::min<uint64_t>(2 * reclaim.frame_count(), ksm::kZeroPage - 1);
-  auto domain = ksm::LocalDomain::create(static_cast<uint32_t>(slots), &error);
-  if (!domain) return fail_host("cannot merge the guest's pages: {}", error);
+  std::unique_ptr<ksm::LocalDomain> domain;
+  std::shared_ptr<ksm::Membership> membership = std::move(config.membership);
+  if (!membership) {
+    // Twice the guest's frames: then adjacent frames find adjacent slots, and a slot that is free is never far.
+    const uint64_t slots = std::min<uint64_t>(2 * reclaim.frame_count(), ksm::kZeroPage - 1);
+    domain = ksm::LocalDomain::create(static_cast<uint32_t>(slots), &error);
+    if (!domain) return fail_host("cannot merge the guest's pages: {}", error);
+    membership = domain->join();
+  }
   {
     const std::lock_guard lock(reclaim.mapping().mutex());
     if (!reclaim.mapping().start_merging(&error)) return fail_host("cannot merge the guest's pages: {}", error);
   }
-  std::unique_ptr<Merging> merging(new Merging(reclaim, config, std::move(domain), std::move(*scan)));
+  std::unique_ptr<Merging> merging(
+      new Merging(reclaim, config, std::move(domain), std::move(membership), std::move(*scan)));
   // The thread inherits the mask: no signal of the process is ever handled on it.
   sigset_t all;
   sigset_t before;
@@ -56,11 +62,12 @@ Result<std::unique_ptr<Merging>> Merging::start(Reclaim& reclaim, MergeConfig co
   return merging;
 }
 
-Merging::Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::LocalDomain> domain, ksm::PageScan scan)
+Merging::Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::LocalDomain> domain,
+                 std::shared_ptr<ksm::Membership> membership, ksm::PageScan scan)
     : reclaim_(reclaim),
-      config_(config),
+      config_(std::move(config)),
       domain_(std::move(domain)),
-      membership_(domain_->join()),
+      membership_(std::move(membership)),
       merger_(reclaim.mapping(), *membership_, ksm::AreaBudget::of_this_process()),
       scanner_(reclaim.mapping(), *membership_, merger_, std::move(scan), {.order = config.order}) {
   status_.on = true;
@@ -140,7 +147,10 @@ Seconds Merging::pause_after(const ksm::Scanner::Step& step, double cpu_seconds)
 // may not have been memory for all.
 Seconds Merging::unshare_some() {
   if (unshared_to_ >= reclaim_.frame_count()) {
-    if (domain_->stats().users == 0) return kLongestPause;
+    {
+      const std::lock_guard lock(reclaim_.mapping().mutex());
+      if (reclaim_.mapping().stats().held_frames == 0) return kLongestPause;
+    }
     unshared_to_ = 0;
   }
   const FrameRun run{unshared_to_, std::min(kUnshareFrames, reclaim_.frame_count() - unshared_to_)};
@@ -156,16 +166,16 @@ Seconds Merging::unshare_some() {
 }
 
 void Merging::publish() {
-  const ksm::DomainStats domain = domain_->stats();
-  uint64_t areas = 0;
+  const ksm::DomainStats domain = domain_ ? domain_->stats() : ksm::DomainStats{};
+  ksm::MappingStats mapping;
   {
     const std::lock_guard lock(reclaim_.mapping().mutex());
-    areas = reclaim_.mapping().stats().areas;
+    mapping = reclaim_.mapping().stats();
   }
   const std::lock_guard lock(mutex_);
-  status_.shared_bytes = domain.users * kPageSize;
+  status_.shared_bytes = mapping.held_frames * kPageSize;
   status_.pool_bytes = domain.slots_filled * kPageSize;
-  status_.areas = areas;
+  status_.areas = mapping.areas;
   status_.slots_torn = domain.torn;
   status_.cpu_seconds = thread_cpu_seconds();
   status_.scan = scanner_.stats();

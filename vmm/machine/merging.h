@@ -22,13 +22,15 @@ struct MergeConfig {
   uint64_t frames_per_second = 100'000;  // 0: no limit
   uint32_t cpu_per_cent = 50;            // of one processor, 1 to 100
   ksm::Order order = ksm::Order::kAscending;
+  // A place in a share domain with others, for a memory of the guest's size; null: a domain of its own.
+  std::shared_ptr<ksm::Membership> membership;
 };
 
 // Counts are since the start; bytes are bytes.
 struct MergeStatus {
   bool on = false;
   uint64_t shared_bytes = 0;  // of the guest's frames, now
-  uint64_t pool_bytes = 0;    // of the pages that stand for them
+  uint64_t pool_bytes = 0;    // of the pages that stand for them; 0 where others may share them
   uint64_t areas = 0;         // of the process's address space that the guest's memory takes (VMAs)
   uint64_t slots_torn = 0;
   double cpu_seconds = 0;
@@ -54,7 +56,8 @@ class Merging {
   [[nodiscard]] MergeStatus status() const;
 
  private:
-  Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::LocalDomain> domain, ksm::PageScan scan);
+  Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::LocalDomain> domain,
+          std::shared_ptr<ksm::Membership> membership, ksm::PageScan scan);
   void serve();
   [[nodiscard]] std::chrono::duration<double> unshare_some();
   void publish();
@@ -63,8 +66,8 @@ class Merging {
 
   Reclaim& reclaim_;
   const MergeConfig config_;
-  const std::unique_ptr<ksm::LocalDomain> domain_;
-  const std::unique_ptr<ksm::Membership> membership_;
+  const std::unique_ptr<ksm::LocalDomain> domain_;  // null: another's
+  const std::shared_ptr<ksm::Membership> membership_;
   ksm::Merger merger_;
   ksm::Scanner scanner_;
   uint64_t found_before_pass_ = 0;              // frames merged and dropped when the pass began

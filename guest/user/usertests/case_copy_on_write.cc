@@ -1,5 +1,6 @@
 // Copy-on-write after fork: each process sees its own memory only, whoever writes, the program or the kernel for it.
 #include "guest/user/ulib/file.h"
+#include "guest/user/ulib/time.h"
 #include "guest/user/usertests/check.h"
 
 namespace usertests {
@@ -7,6 +8,12 @@ namespace {
 
 alignas(kPageSize) volatile uint32_t words[4 * kPageSize / sizeof(uint32_t)];
 constexpr uint32_t kWordsPerPage = kPageSize / sizeof(uint32_t);
+
+// In a child that counts faults: lets the parent break its own stack's sharing and go to sleep, and breaks this one's.
+void settle() {
+  ulib::sleep_hundredths(3);
+  (void)memory();
+}
 
 void child_writes_stay_its_own() {
   words[0] = 1;
@@ -42,7 +49,7 @@ void each_page_breaks_once() {
   volatile uint8_t* pages = reserve_pages(kPages);
   for (uint32_t i = 0; i < kPages; ++i) pages[i * kPageSize] = 1;
   CHECK_CHILD({
-    memory();  // break the stack's own sharing first
+    settle();
     const MemStat before = memory();
     for (uint32_t i = 0; i < kPages; ++i) pages[i * kPageSize] = 2;
     for (uint32_t i = 0; i < kPages; ++i) pages[i * kPageSize + 1] = 3;
@@ -57,7 +64,7 @@ void reading_breaks_nothing() {
   volatile uint8_t* pages = reserve_pages(8);
   for (uint32_t i = 0; i < 8; ++i) pages[i * kPageSize] = static_cast<uint8_t>(i);
   CHECK_CHILD({
-    memory();
+    settle();
     const MemStat before = memory();
     for (uint32_t i = 0; i < 8; ++i) CHECK_EQ(pages[i * kPageSize], i);
     CHECK_EQ(memory().faults_cow, before.faults_cow);
