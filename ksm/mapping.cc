@@ -91,15 +91,16 @@ uint64_t Mapping::discard_shared(Run run) {
 void Mapping::note_cuts(Run run) {
   const auto begin = reinterpret_cast<uint64_t>(at(run.first));
   const auto end = reinterpret_cast<uint64_t>(at(run.end()));
-  if (begin % kHugeBytes != 0) note_cut(begin);
-  if (end % kHugeBytes != 0) note_cut(end - 1);
+  // The page beside the run is what is left of the huge page.
+  if (begin % kHugeBytes != 0 && run.first > 0) note_cut(run.first - 1);
+  if (end % kHugeBytes != 0 && run.end() < frames_) note_cut(run.end());
 }
 
-void Mapping::note_cut(uint64_t address) {
-  const uint64_t area = area_of(address);
+void Mapping::note_cut(uint64_t frame) {
+  const uint64_t area = area_of(reinterpret_cast<uint64_t>(at(frame)));
   if (split_[area]) return;
   split_[area] = true;
-  cut_.push_back(area);
+  cut_.push_back(frame);
 }
 
 void Mapping::forbid_new_huge_pages() {
@@ -122,16 +123,12 @@ void Mapping::settle() {
   split_cut_pages();
 }
 
-// MADV_COLD on pages of a huge page that is not whole splits it, as a side effect that the kernel needs for itself: it
-// cannot age a part. Where nothing of it is left there is nothing to do, and little is done.
+// MADV_COLD on a page of a huge page that is not whole splits it, as a side effect that the kernel needs for itself: it
+// cannot age a part. Where nothing is left there, nothing has to be split.
 void Mapping::split_cut_pages() {
-  const auto base = reinterpret_cast<uint64_t>(memory_);
-  for (const uint64_t area : cut_) {
-    const uint64_t begin = (base / kHugeBytes + area) * kHugeBytes;
-    const uint64_t from = std::max(begin, base);
-    const uint64_t to = std::min(begin + kHugeBytes, base + frames_ * kPageBytes);
+  for (const uint64_t frame : cut_) {
     ++stats_.split_calls;
-    (void)::madvise(reinterpret_cast<void*>(from), to - from, MADV_COLD);  // EINVAL before 5.4: then only later
+    (void)::madvise(at(frame), kPageBytes, MADV_COLD);  // EINVAL before 5.4: then only later
   }
   cut_.clear();
 }

@@ -92,7 +92,7 @@ class Mapping {
   void set_slots(Run run, Slot first);
   void note_cuts(Run run);
   void forbid_new_huge_pages();
-  void note_cut(uint64_t address);
+  void note_cut(uint64_t frame);
   void split_cut_pages();
   [[nodiscard]] uint64_t area_of(uint64_t address) const;
 
@@ -102,7 +102,7 @@ class Mapping {
   MappingStats stats_;
 
   std::vector<bool> split_;    // by area: no huge page stands there any more, or it is in cut_
-  std::vector<uint64_t> cut_;  // areas in which a huge page may be that lacks a part; each once
+  std::vector<uint64_t> cut_;  // frames beside what was given up, of a huge page that may lack a part; one an area
   std::function<void()> soon_;
   bool arranged_ = false;  // soon_ was called, and settle() not since
   bool no_new_huge_ = false;
