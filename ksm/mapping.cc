@@ -13,6 +13,7 @@ namespace ksm {
 namespace {
 
 constexpr uint64_t kHugeBytes = 2 << 20;
+constexpr size_t kMaxCuts = 4096;  // that wait; more are split at once
 // NORESERVE: promising more than there is, is what this is for.
 constexpr int kPlace = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
 
@@ -20,7 +21,7 @@ constexpr int kPlace = MAP_PRIVATE | MAP_FIXED | MAP_NORESERVE;
 
 Mapping::Mapping(std::byte* memory, uint64_t frames) : memory_(memory), frames_(frames) {
   split_.resize(area_of(reinterpret_cast<uint64_t>(memory) + frames * kPageBytes - 1) + 1);
-  cut_.reserve(split_.size());
+  cut_.reserve(kMaxCuts);
 }
 
 std::byte* Mapping::at(uint64_t frame) const {
@@ -91,15 +92,15 @@ uint64_t Mapping::discard_shared(Run run) {
 void Mapping::note_cuts(Run run) {
   const auto begin = reinterpret_cast<uint64_t>(at(run.first));
   const auto end = reinterpret_cast<uint64_t>(at(run.end()));
-  // The page beside the run is what is left of the huge page.
+  // The pages beside each run: one of them is left of the huge page in the end, whatever else of it goes meanwhile, and
+  // whatever small pages come into the holes.
   if (begin % kHugeBytes != 0 && run.first > 0) note_cut(run.first - 1);
   if (end % kHugeBytes != 0 && run.end() < frames_) note_cut(run.end());
 }
 
 void Mapping::note_cut(uint64_t frame) {
-  const uint64_t area = area_of(reinterpret_cast<uint64_t>(at(frame)));
-  if (split_[area]) return;
-  split_[area] = true;
+  if (split_[area_of(reinterpret_cast<uint64_t>(at(frame)))]) return;
+  if (cut_.size() == kMaxCuts) split_cut_pages();
   cut_.push_back(frame);
 }
 
@@ -129,6 +130,7 @@ void Mapping::split_cut_pages() {
   for (const uint64_t frame : cut_) {
     ++stats_.split_calls;
     (void)::madvise(at(frame), kPageBytes, MADV_COLD);  // EINVAL before 5.4: then only later
+    split_[area_of(reinterpret_cast<uint64_t>(at(frame)))] = true;
   }
   cut_.clear();
 }

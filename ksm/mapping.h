@@ -101,8 +101,8 @@ class Mapping {
   mutable std::mutex mutex_;
   MappingStats stats_;
 
-  std::vector<bool> split_;    // by area: no huge page stands there any more, or it is in cut_
-  std::vector<uint64_t> cut_;  // frames beside what was given up, of a huge page that may lack a part; one an area
+  std::vector<bool> split_;    // by area: no huge page stands there any more
+  std::vector<uint64_t> cut_;  // frames beside what was given up, in areas not split yet; bounded
   std::function<void()> soon_;
   bool arranged_ = false;  // soon_ was called, and settle() not since
   bool no_new_huge_ = false;

@@ -173,8 +173,6 @@ Result<MergingInfo> MachineService::merging() {
   info.on = status.on;
   info.counts = {
       {"shared_bytes", status.shared_bytes},
-      {"pool_bytes", status.pool_bytes},
-      {"saved_bytes", status.shared_bytes - std::min(status.shared_bytes, status.pool_bytes)},
       {"address_space_areas", status.areas},
       {"passes_total", status.scan.passes},
       {"frames_hashed_total", status.scan.hashed},
@@ -188,6 +186,11 @@ Result<MergingInfo> MachineService::merging() {
       {"cow_breaks_total", status.scan.broken},
       {"slots_torn_total", status.slots_torn},
   };
+  // Where others have a part in the pool, what this VM saves is not its own to tell.
+  if (status.own_domain) {
+    info.counts.emplace_back("pool_bytes", status.pool_bytes);
+    info.counts.emplace_back("saved_bytes", status.shared_bytes - std::min(status.shared_bytes, status.pool_bytes));
+  }
   info.cpu_seconds = status.cpu_seconds;
   info.wait_seconds = static_cast<double>(status.merge.wait_nanoseconds) * 1e-9;
   info.waits.assign(status.merge.waits.begin(), status.merge.waits.end());

@@ -71,6 +71,7 @@ Merging::Merging(Reclaim& reclaim, MergeConfig config, std::unique_ptr<ksm::Loca
       merger_(reclaim.mapping(), *membership_, ksm::AreaBudget::of_this_process()),
       scanner_(reclaim.mapping(), *membership_, merger_, std::move(scan), {.order = config.order}) {
   status_.on = true;
+  status_.own_domain = domain_ != nullptr;
 }
 
 Merging::~Merging() {

@@ -29,6 +29,7 @@ struct MergeConfig {
 // Counts are since the start; bytes are bytes.
 struct MergeStatus {
   bool on = false;
+  bool own_domain = false;    // nobody else has a part in it
   uint64_t shared_bytes = 0;  // of the guest's frames, now
   uint64_t pool_bytes = 0;    // of the pages that stand for them; 0 where others may share them
   uint64_t areas = 0;         // of the process's address space that the guest's memory takes (VMAs)
