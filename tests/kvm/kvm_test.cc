@@ -11,7 +11,12 @@
 namespace twofold {
 namespace {
 
-using namespace twofold::testing;  // NOLINT(google-build-using-namespace): the tiny guest and its addresses
+using testing::kCode;
+using testing::kData;
+using testing::kDirectory;
+using testing::kTable;
+using testing::out_value;
+using testing::TinyGuest;
 
 TEST(Kvm, PortExitCarriesAddressAndValue) {
   constexpr std::array<uint8_t, 9> kOut = {

@@ -13,7 +13,8 @@ namespace twofold {
 namespace {
 
 using namespace std::chrono_literals;
-using namespace twofold::testing;  // NOLINT(google-build-using-namespace): the tiny guest and its addresses
+using testing::out_value;
+using testing::TinyGuest;
 
 constexpr uint64_t kFirst = 0x10000;  // the pages that it counts in
 constexpr uint64_t kPages = 200;
