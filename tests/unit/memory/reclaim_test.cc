@@ -4,6 +4,8 @@
 #include <sys/mman.h>
 
 #include <cstring>
+#include <fstream>
+#include <optional>
 #include <random>
 
 #include "vmm/base/size.h"
@@ -115,6 +117,48 @@ TEST_F(ReclaimTest, CutPagesAreSplitOnceAndTogether) {
   EXPECT_EQ(reclaim_.stats().split_calls, later);
   inflate({10 * kAreaFrames, 3});
   EXPECT_EQ(told, 2) << "and again after that";
+  reclaim_.set_settler({});
+}
+
+// Whether the page belongs to a huge one, by the kernel's flags of the frame behind it; none where it does not tell.
+std::optional<bool> is_part_of_a_huge_page(const std::byte* page) {
+  constexpr uint64_t kThp = uint64_t{1} << 22;  // KPF_THP: Documentation/admin-guide/mm/pagemap.rst
+  constexpr uint64_t kPfn = (uint64_t{1} << 55) - 1;
+  const auto read_word = [](const char* path, uint64_t index) -> uint64_t {
+    std::ifstream file;
+    file.rdbuf()->pubsetbuf(nullptr, 0);  // these files are read in whole words
+    file.open(path, std::ios::binary);
+    uint64_t word = 0;
+    file.seekg(static_cast<std::streamoff>(index * sizeof word));
+    file.read(reinterpret_cast<char*>(&word), sizeof word);
+    return file ? word : 0;
+  };
+  const uint64_t pfn = read_word("/proc/self/pagemap", reinterpret_cast<uint64_t>(page) / kPageSize) & kPfn;
+  if (pfn == 0) return std::nullopt;
+  return (read_word("/proc/kpageflags", pfn) & kThp) != 0;
+}
+
+// What is beside the first hole when it is made may be given up, too, and come back as a small page, before the pause.
+TEST_F(ReclaimTest, AHugePageIsSplitWhateverHappensToItBeforeThePause) {
+  (void)::madvise(memory_.hva_base(), kBytes, MADV_HUGEPAGE);
+  const auto base = reinterpret_cast<uint64_t>(memory_.hva_base());
+  const uint64_t first = (base + 2 * MiB - 1) / (2 * MiB) * (2 * MiB) / kPageSize - base / kPageSize;  // of an area
+  fill(first, 512, 1);
+  const std::byte* const far = memory_.hva_base() + (first + 400) * kPageSize;
+  const auto before = is_part_of_a_huge_page(far);
+  if (!before || !*before) GTEST_SKIP() << "no huge page to be had, or nobody to say so";
+  int told = 0;
+  reclaim_.set_settler([&] { ++told; });
+  inflate({first + 10, 10});
+  inflate({first + 5, 5});
+  inflate({first + 20, 5});
+  deflate({first + 5, 20});
+  fill(first + 5, 20, 2);
+  reclaim_.settle();
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(is_part_of_a_huge_page(far), false);
+  EXPECT_TRUE(holds(first + 400, 1));
+  EXPECT_TRUE(holds(first + 12, 2));
   reclaim_.set_settler({});
 }
 
